@@ -1,0 +1,9 @@
+/* The one writer of JSON strings: quotes, and escapes what RFC 8259 asks for. The text is UTF-8. */
+#ifndef FEATURED_BASE_JSON_STRING_H
+#define FEATURED_BASE_JSON_STRING_H
+
+#include "base/buffer.h"
+
+void json_append_string(struct buffer *out, str text);
+
+#endif

@@ -1,0 +1,21 @@
+/* What a store holds, or does not, of one feature of one entity. */
+#ifndef FEATURED_MODEL_CELL_H
+#define FEATURED_MODEL_CELL_H
+
+#include "model/value.h"
+
+enum cell_state {
+    CELL_NOT_FOUND,      /* never written, erased, or expired and swept */
+    CELL_PRESENT,
+    CELL_NULL,           /* alive, and its value is null */
+    CELL_EXPIRED,        /* held, but older than its TTL allows: OUTSIDE_MAX_AGE on the wire */
+    CELL_NOT_REGISTERED, /* no such feature; never from a store */
+};
+
+struct cell {
+    enum cell_state state;
+    int64_t event_time_us; /* PRESENT, NULL and EXPIRED */
+    struct value value;    /* PRESENT; borrowed */
+};
+
+#endif

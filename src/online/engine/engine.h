@@ -1,0 +1,22 @@
+/* The embedded online store: rows in sharded hash tables, one writer thread (design.md §2, §5). */
+#ifndef FEATURED_ONLINE_ENGINE_ENGINE_H
+#define FEATURED_ONLINE_ENGINE_ENGINE_H
+
+#include "online/online.h"
+
+struct engine_options {
+    struct epoch *epoch;
+    const struct catalog_ref *catalog;
+    uint64_t max_memory_bytes;
+    int64_t (*wall_us)(void); /* clock_wall_us; tests bring their own */
+    /* statistics saved by an earlier run */
+    const uint64_t *statistics_version_ids;
+    const struct statistics *statistics;
+    size_t statistics_count;
+};
+
+/* Starts the writer and maintenance threads. */
+MUST_CHECK status engine_open(const struct engine_options *options, struct online_store **out,
+                              struct error *error);
+
+#endif

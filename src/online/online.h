@@ -1,0 +1,157 @@
+/* The online store port: the newest value of every feature of every entity.
+ *
+ * Requests are owned by the caller until their `done` was called, on the loop they name, exactly
+ * once; what they point to must live as long. A read may complete before online_read() returns (the
+ * embedded store always does). Reads run on event loops while online in the epoch. */
+#ifndef FEATURED_ONLINE_ONLINE_H
+#define FEATURED_ONLINE_ONLINE_H
+
+#include "base/error.h"
+#include "model/catalog.h"
+#include "model/cell.h"
+#include "model/statistics.h"
+#include "runtime/loop.h"
+
+/* ---- reading ---- */
+
+/* One entity kind, some ids, some of its versions. The cells of one id are one instant. */
+struct online_read {
+    const struct catalog_entity *entity;
+    const str *entity_ids;
+    uint32_t id_count; /* at most ONLINE_READ_IDS_MAX: callers slice larger batches */
+    const struct catalog_version *const *versions; /* of that entity; an image that is still current
+                                                      for the epoch of the call */
+    uint32_t version_count;
+    struct cell *cells; /* out: cells[id × version_count + version]; caller's
+                           memory; values borrow from rows: valid until `done` returns */
+    struct loop *loop;
+    void (*done)(struct online_read *read);
+    void *user;
+    status status; /* out */
+    struct error *error; /* caller's, may be NULL; out unless OK */
+};
+
+#define ONLINE_READ_IDS_MAX 256
+
+/* ---- writing ---- */
+
+#define ONLINE_EVENT_TIME_NOW INT64_MIN /* the writer gives it the time of its arrival */
+
+struct online_write_cell {
+    uint64_t version_id;
+    uint32_t slot;
+    struct value value;
+    int64_t event_time_us; /* or ONLINE_EVENT_TIME_NOW */
+};
+
+/* New values of one entity id: becomes visible as one instant. A version named twice: applied in
+ * order by the rule of newest-wins. */
+struct online_write_row {
+    uint32_t entity_index;
+    str entity_id;
+    struct online_write_cell *cells;
+    uint32_t cell_count;
+    bool ends_record; /* rows up to and including this one are all or nothing together */
+};
+
+struct online_write {
+    struct loop_task task; /* private; first */
+    struct loop *loop;
+    void (*done)(struct online_write *write);
+    void *user;
+    struct online_write_row *rows;
+    uint32_t row_count;
+    /* out: records are applied in order up to the first that cannot be */
+    uint32_t records_applied;
+    uint64_t values_written; /* of them, late ones not counted */
+    uint64_t values_late;
+    status status;      /* of the record number records_applied, or OK */
+    struct error error; /* NOT_FOUND: a version was dropped meanwhile; STORE_FULL, OUT_OF_MEMORY */
+};
+
+/* Removes the values of one id with event time up to now; they do not return (promise 7). */
+struct online_erase_target {
+    uint32_t entity_index;
+    uint64_t version_id; /* 0: every version of that entity */
+    uint32_t slot;
+};
+
+struct online_erase {
+    struct loop_task task; /* private; first */
+    struct loop *loop;
+    void (*done)(struct online_erase *erase);
+    void *user;
+    str entity_id;
+    const struct online_erase_target *targets;
+    uint32_t target_count;
+    uint64_t values_deleted; /* out: values alive until now */
+    status status;
+    struct error error;
+};
+
+/* A copy of the live statistics, taken in LSN order with the writes. */
+struct online_statistics {
+    struct loop_task task; /* private; first */
+    struct loop *loop;
+    void (*done)(struct online_statistics *request);
+    void *user;
+    const uint64_t *version_ids;
+    uint32_t count;
+    struct statistics *out; /* count of them; a version never written has count 0 */
+};
+
+/* Figures for /metrics, readable by any thread. */
+struct online_metrics {
+    uint64_t entities;         /* rows held, all entities */
+    uint64_t memory_bytes;     /* what --max-memory is compared with */
+    uint64_t memory_max_bytes;
+    uint64_t values_written;
+    uint64_t values_late;
+    uint64_t values_expired;   /* removed by the sweeper */
+    uint64_t values_erased;
+    uint64_t lsn;              /* last one published */
+    uint64_t writes_queued;    /* requests waiting for the writer */
+};
+
+struct online_store {
+    const struct online_driver *driver;
+};
+
+struct online_driver {
+    const char *name; /* "embedded" */
+    void (*read)(struct online_store *store, struct online_read *read);
+    void (*write)(struct online_store *store, struct online_write *write);
+    void (*erase)(struct online_store *store, struct online_erase *erase);
+    void (*statistics)(struct online_store *store, struct online_statistics *request);
+    void (*metrics)(struct online_store *store, struct online_metrics *out);
+    /* The store's clock: never steps back; what TTL is measured by. Any thread. */
+    int64_t (*now_us)(struct online_store *store);
+    status (*check)(struct online_store *store, struct error *error) MUST_CHECK;
+    /* After the last write was answered: statistics of every version, for the registry; the caller
+     * frees with memory_free(). Only once nothing is written any more. */
+    status (*export_statistics)(struct online_store *store, uint64_t **version_ids,
+                                struct statistics **out, size_t *count) MUST_CHECK;
+    void (*close)(struct online_store *store); /* ends its threads, frees */
+};
+
+static inline void online_read(struct online_store *store, struct online_read *read)
+{
+    store->driver->read(store, read);
+}
+
+static inline void online_write(struct online_store *store, struct online_write *write)
+{
+    store->driver->write(store, write);
+}
+
+static inline void online_erase(struct online_store *store, struct online_erase *erase)
+{
+    store->driver->erase(store, erase);
+}
+
+static inline int64_t online_now_us(struct online_store *store)
+{
+    return store->driver->now_us(store);
+}
+
+#endif

@@ -1,0 +1,81 @@
+/* The registry port: where definitions live. A driver (registry/sqlite, later registry/postgres)
+ * owns one thread, on which all SQL runs; event loops never wait for it.
+ *
+ * A request is owned by the caller until its `done` has been called, on the loop it names, once.
+ * What it points to (names, definitions) must live as long. Changes are serialised: each takes the
+ * next catalog revision in its own transaction, then the new image is published in `catalog`, and
+ * only then `done` is called, so the caller reads its own writes. */
+#ifndef FEATURED_REGISTRY_REGISTRY_H
+#define FEATURED_REGISTRY_REGISTRY_H
+
+#include "base/error.h"
+#include "model/catalog.h"
+#include "model/definition.h"
+#include "model/statistics.h"
+#include "runtime/loop.h"
+
+enum registry_operation {
+    REGISTRY_REGISTER_FEATURE,  /* definition; CONFLICT if the name is known */
+    REGISTRY_PUT_FEATURE,       /* definition; creates, changes, or makes a new version (design.md §7) */
+    REGISTRY_DELETE_FEATURE,    /* id; CONFLICT naming the services that use it unless force */
+    REGISTRY_ACTIVATE_VERSION,  /* name, version */
+    REGISTRY_CREATE_SERVICE,    /* service; CONFLICT if the name is known */
+    REGISTRY_PUT_SERVICE,       /* service; creates or replaces, resolving its names anew */
+    REGISTRY_DELETE_SERVICE,    /* name */
+    REGISTRY_SAVE_STATISTICS,   /* statistics */
+};
+
+struct registry_statistics {
+    uint64_t version_id;
+    struct statistics statistics;
+};
+
+struct registry_request {
+    struct loop_task task; /* private; first */
+    enum registry_operation operation;
+    struct loop *loop; /* where `done` runs */
+    void (*done)(struct registry_request *request);
+    void *user;
+
+    /* in */
+    const struct feature_definition *definition;
+    const struct service_definition *service;
+    int64_t feature_id;
+    str name;
+    uint32_t version;
+    bool force;
+    const struct registry_statistics *statistics;
+    size_t statistics_count;
+
+    /* out, when done */
+    status status;
+    struct error error; /* if status is not OK */
+    int64_t id;         /* of the feature or service registered or changed */
+    uint32_t version_number; /* the newest version of the feature (register, put) */
+    bool created;       /* put: it was not there before */
+    bool new_version;   /* put: the type changed, version_number has yet to be activated */
+};
+
+struct registry {
+    const struct registry_driver *driver;
+};
+
+struct registry_driver {
+    const char *name; /* "sqlite" */
+    void (*submit)(struct registry *registry, struct registry_request *request);
+    /* All statistics saved, once, before serving starts; the caller frees with memory_free(). */
+    status (*load_statistics)(struct registry *registry, struct registry_statistics **out,
+                              size_t *count, struct error *error) MUST_CHECK;
+    /* Any thread: OK, or what is wrong, for /ready. */
+    status (*check)(struct registry *registry, struct error *error) MUST_CHECK;
+    /* Finishes what was submitted, saves nothing more, ends the thread, frees. No loop may still
+     * wait for an answer. */
+    void (*close)(struct registry *registry);
+};
+
+static inline void registry_submit(struct registry *registry, struct registry_request *request)
+{
+    registry->driver->submit(registry, request);
+}
+
+#endif
