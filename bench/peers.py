@@ -1,0 +1,222 @@
+"""The servers that are compared: each is started for real, on a free port, pinned to one core."""
+
+import http.client
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+
+import workload
+
+SERVER_CORE = "0"
+GENERATOR_CORE = "1"
+
+
+def pinned(core, command):
+    return ["taskset", "-c", core, *map(str, command)]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A child process; stopped by its own pid."""
+
+    def __init__(self, command, log_path, **options):
+        self.log = open(log_path, "ab")
+        self.process = subprocess.Popen(pinned(SERVER_CORE, command), stderr=self.log,
+                                        stdin=subprocess.DEVNULL, **options)
+        self.pid = self.process.pid
+
+    def wait_for_port(self, port, seconds=10):
+        self.port = port
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", port), 1).close()
+            except OSError:
+                if time.monotonic() > until or self.process.poll() is not None:
+                    raise
+                time.sleep(0.01)
+
+    def rss_bytes(self):
+        with open(f"/proc/{self.pid}/status") as status:
+            return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) * 1024
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.log.close()
+
+
+class Nginx(Server):
+    """One worker that answers every request with one constant answer."""
+
+    def __init__(self, directory, body, answer_bytes):
+        self.directory = directory
+        self.body = body
+        self.start("")
+        missing = answer_bytes - len(raw_answer(self.port, workload.single_read(0)))
+        padding = missing - len("X: \r\n")
+        if padding > 0: # nginx cannot send less than its own headers, but it can send more
+            self.stop()
+            self.start("add_header X %s;" % ("x" * padding))
+        self.answer_bytes = len(raw_answer(self.port, workload.single_read(0)))
+
+    def start(self, header):
+        port = free_port()
+        config = os.path.join(self.directory, "nginx.conf")
+        with open(config, "w") as file:
+            file.write(f"""
+daemon off; master_process off; worker_processes 1; pid {self.directory}/nginx.pid;
+error_log {self.directory}/nginx-error.log;
+events {{ worker_connections 2048; }}
+http {{
+    access_log off; keepalive_requests 1000000000; keepalive_timeout 3600; tcp_nodelay on;
+    server_tokens off; default_type application/json;
+    client_body_temp_path {self.directory}/a; proxy_temp_path {self.directory}/b;
+    fastcgi_temp_path {self.directory}/c; uwsgi_temp_path {self.directory}/d;
+    scgi_temp_path {self.directory}/e;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ {header} return 200 '{self.body}'; }}
+    }}
+}}
+""")
+        super().__init__(["nginx", "-p", self.directory, "-c", config],
+                         os.path.join(self.directory, "nginx.log"))
+        self.wait_for_port(port)
+
+
+class Redis(Server):
+    """redis-server as it comes, without persistence."""
+
+    def __init__(self, directory):
+        port = free_port()
+        super().__init__(["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "",
+                          "--dir", directory], os.path.join(directory, "redis.log"),
+                         stdout=subprocess.DEVNULL)
+        self.wait_for_port(port)
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.file = self.socket.makefile("rb")
+
+    def reply(self):
+        line = self.file.readline()
+        if line[:1] == b"*":
+            return [self.reply() for _ in range(int(line[1:]))]
+        if line[:1] == b"$":
+            size = int(line[1:])
+            return None if size < 0 else self.file.read(size + 2)[:-2]
+        if line[:1] == b"-":
+            raise RuntimeError(line.decode().strip())
+        return line[1:].strip()
+
+    def command(self, *words):
+        self.socket.sendall(workload.resp(*words))
+        return self.reply()
+
+    def load(self, users):
+        for count, pipeline in workload.hset_chunks(users):
+            self.socket.sendall(pipeline)
+            for _ in range(count):
+                self.reply()
+
+    def used_memory_bytes(self):
+        return int(re.search(rb"used_memory:(\d+)", self.command("INFO", "memory"))[1])
+
+    def check(self, numbers):
+        for n in numbers:
+            self.socket.sendall(workload.hmget(n))
+            got = tuple(float(value) for value in self.reply())
+            if got != workload.values(n):
+                raise RuntimeError(f"Redis answers {got} for user {n}")
+
+    def stop(self):
+        self.socket.close()
+        super().stop()
+
+
+class Featured(Server):
+    def __init__(self, binary, directory, *options):
+        started = time.monotonic()
+        super().__init__([binary, "serve", "--listen", "127.0.0.1:0", "--data", directory,
+                          "--threads", "1", *options], directory + ".log", stdout=subprocess.PIPE)
+        for line in self.process.stdout:
+            ready = re.search(rb"ready on http://127\.0\.0\.1:(\d+)", line)
+            if ready:
+                break
+        else:
+            raise RuntimeError(f"featured did not start: see {directory}.log")
+        self.start_seconds = time.monotonic() - started
+        self.port = int(ready[1])
+
+    def request(self, method, path, body=None, headers=None, chunked=False):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+        connection.request(method, path, body, headers or {}, encode_chunked=chunked)
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        if answer.status != 200:
+            raise RuntimeError(f"{method} {path}: {answer.status} {data[:500]!r}")
+        return data
+
+    def define(self):
+        for definition in workload.definitions():
+            self.request("POST", "/register", json.dumps(definition),
+                         {"Content-Type": "application/json"})
+
+    def load(self, users, rows_per_request=1000000):
+        for first in range(0, users, rows_per_request):
+            last = min(first + rows_per_request, users)
+            answer = json.loads(self.request(
+                "POST", "/features/ingest/bulk", workload.csv_chunks(first, last),
+                {"Content-Type": "text/csv", "Transfer-Encoding": "chunked"}, chunked=True))
+            if answer["rows_accepted"] != last - first or answer["rows_rejected"] != 0:
+                raise RuntimeError(f"bulk ingestion: {answer}")
+
+    def metrics(self):
+        return self.request("GET", "/metrics").decode()
+
+    def check(self, numbers):
+        """Every way of reading gives the values that were written."""
+        names = workload.FEATURES
+        expected = [{"entity_id": workload.user_id(n),
+                     "features": dict(zip(names, workload.values(n)))} for n in numbers]
+        for n, row in zip(numbers, expected):
+            got = json.loads(raw_answer(self.port, workload.single_read(n)).split(b"\r\n\r\n")[1])
+            if got != row:
+                raise RuntimeError(f"featured answers {got}, not {row}")
+        batch = raw_answer(self.port, workload.batch_read(numbers)).split(b"\r\n\r\n", 1)[1]
+        if json.loads(batch) != expected:
+            raise RuntimeError("featured answers a batch wrongly")
+        request = workload.batch_read(numbers, "application/x-npy")
+        tensor = raw_answer(self.port, request).split(b"\r\n\r\n", 1)[1]
+        flat = [float(value) for n in numbers for value in workload.values(n)]
+        if memoryview(tensor[-8 * len(flat):]).cast("d").tolist() != flat:
+            raise RuntimeError("featured answers a tensor wrongly")
+
+
+def raw_answer(port, request):
+    """One answer, head and body, as it went over the wire."""
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.sendall(request)
+        answer = b""
+        while True:
+            data = connection.recv(1 << 20)
+            if not data:
+                raise RuntimeError(f"cut short: {answer[:200]!r}")
+            answer += data
+            head, end, body = answer.partition(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: *(\d+)", head)
+            if end and length and len(body) >= int(length[1]):
+                return answer

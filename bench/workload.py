@@ -1,0 +1,88 @@
+"""Workload W: users with four features, and the requests that read them.
+
+Values follow from the user's number, so that any answer can be checked without keeping a copy;
+random ids come from one seeded generator, so that every peer is asked for the same ones.
+"""
+
+import json
+import random
+import struct
+
+FEATURES = ("user_age", "user_clicks_30d", "user_purchases_7d", "user_avg_session_time")
+DATA_TYPES = ("int", "int", "int", "float")
+TTL_SECONDS = 3600
+SEED = 20130101
+
+
+def user_id(n):
+    return f"user_{n}"
+
+
+def values(n):
+    """The four values of user number n; the float never is a whole number."""
+    return 18 + n % 70, n * 7919 % 1000, n % 20, (n * 37 % 60000 * 10 + 5) / 1000
+
+
+def random_users(users, count, salt=0):
+    return random.Random(SEED + salt).choices(range(users), k=count)
+
+
+def definitions():
+    for name, data_type in zip(FEATURES, DATA_TYPES):
+        yield {"name": name, "data_type": data_type, "entity": "user", "feature_group": "w",
+               "ttl_seconds": TTL_SECONDS}
+
+
+def csv_chunks(first, last, rows_per_chunk=20000):
+    """CSV of users first … last-1, the header in front."""
+    yield ("entity_id," + ",".join(FEATURES) + "\n").encode()
+    for start in range(first, last, rows_per_chunk):
+        rows = ("user_%d,%d,%d,%d,%r\n" % (n, *values(n))
+                for n in range(start, min(start + rows_per_chunk, last)))
+        yield "".join(rows).encode()
+
+
+def resp(*words):
+    return ("*%d\r\n" % len(words) +
+            "".join(f"${len(word)}\r\n{word}\r\n" for word in words)).encode()
+
+
+def hset_chunks(users, rows_per_chunk=5000):
+    """One Redis hash per user, laid out as `user:ID:features`, in pipelines of rows_per_chunk."""
+    for start in range(0, users, rows_per_chunk):
+        last = min(start + rows_per_chunk, users)
+        yield last - start, b"".join(
+            resp("HSET", f"user:{user_id(n)}:features",
+                 *(word for pair in zip(FEATURES, map(repr, values(n))) for word in pair))
+            for n in range(start, last))
+
+
+def hmget(n):
+    return resp("HMGET", f"user:{user_id(n)}:features", *FEATURES)
+
+
+HEADERS = "Host: 127.0.0.1:8000\r\nUser-Agent: bench\r\nAccept: {accept}\r\n"
+
+
+def single_read(n):
+    return (f"GET /features/online/{user_id(n)}?feature_names={','.join(FEATURES)} HTTP/1.1\r\n" +
+            HEADERS.format(accept="*/*") + "\r\n").encode()
+
+
+def batch_read(numbers, accept="application/json"):
+    body = json.dumps({"entity_ids": [user_id(n) for n in numbers], "feature_names": FEATURES},
+                      separators=(",", ":"))
+    return ("POST /features/online HTTP/1.1\r\n" + HEADERS.format(accept=accept) +
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode()
+
+
+def groups(numbers, size):
+    return [numbers[i:i + size] for i in range(0, len(numbers) - size + 1, size)]
+
+
+def write_requests(path, requests):
+    """The file bench_load replays: (uint32 little endian length, bytes) after each other."""
+    with open(path, "wb") as file:
+        for request in requests:
+            file.write(struct.pack("<I", len(request)) + request)
+    return path
