@@ -2,7 +2,7 @@
  * versions) in any order, add services, finish. The builder copies every text. One thread.
  *
  * Entity indexes and slots of the previous image are carried over by name and version id; what
- * disappeared leaves an empty slot. */
+ * disappeared leaves an empty slot. After a failure the builder can only be destroyed. */
 #ifndef FEATURED_MODEL_CATALOG_BUILDER_H
 #define FEATURED_MODEL_CATALOG_BUILDER_H
 
