@@ -29,6 +29,7 @@ struct epoch_reader {
 /* One per process (a test may have several). */
 struct epoch {
     _Alignas(CACHE_LINE_BYTES) _Atomic uint64_t now; /* starts at 1 */
+    _Atomic unsigned reader_bound; /* places from here on were never taken */
     struct epoch_reader readers[EPOCH_READERS_MAX];
 };
 
