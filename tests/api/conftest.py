@@ -1,0 +1,98 @@
+import os
+import tempfile
+
+# Before hypothesis is loaded: its cache does not belong in the tree.
+os.environ.setdefault(
+    "HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(tempfile.gettempdir(), "featured-hypothesis")
+)
+
+import pytest
+
+import server as server_module
+from contract import Contract, ContractClient
+from raw import Connection
+from store import Store
+
+
+@pytest.fixture(scope="session")
+def contract():
+    return Contract.load()
+
+
+@pytest.fixture(scope="session", params=server_module.chosen_backends(), ids=lambda b: b.name)
+def backend(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def server(backend, tmp_path_factory):
+    """The server that most tests share; they use names and ids of their own."""
+    running = server_module.Server(tmp_path_factory.mktemp("server"), backend).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def session_client(server, contract):
+    with ContractClient(contract, base_url=server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def client(session_client):
+    return session_client
+
+
+@pytest.fixture
+def store(client):
+    return Store(client)
+
+
+@pytest.fixture
+def start_server(backend, tmp_path):
+    """start_server("--flag", …) → a server of this test's own, ended with it."""
+    started = []
+
+    def start(*flags, directory="own"):
+        running = server_module.Server(tmp_path / directory, backend, flags)
+        started.append(running)
+        return running.start()
+
+    yield start
+    errors = []
+    for running in started:
+        try:
+            running.stop()
+        except AssertionError as error:
+            errors.append(str(error))
+        finally:
+            running.kill()
+    assert not errors, errors
+
+
+@pytest.fixture
+def client_of(contract):
+    """client_of(server) → a checked client of that server, closed with the test."""
+    clients = []
+
+    def make(running):
+        clients.append(ContractClient(contract, base_url=running.url))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def connect(server):
+    """connect() → a raw connection to the shared server, or to the port given."""
+    connections = []
+
+    def open_connection(port=None, **options):
+        connections.append(Connection(port or server.port, **options))
+        return connections[-1]
+
+    yield open_connection
+    for connection in connections:
+        connection.socket.close()

@@ -1,0 +1,118 @@
+"""A `featured serve` of our own: started on a free port, awaited, ended by its own pid."""
+
+import dataclasses
+import os
+import pathlib
+import re
+import select
+import signal
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+READY = re.compile(r"^featured \S+ ready on (http://127\.0\.0\.1:(\d+))\s*$")
+# Builds with sanitizers start and stop slowly.
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
+
+
+def binary():
+    return os.environ.get("FEATURED_BINARY", str(ROOT / "build" / "featured"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Backend:
+    """What the suite runs on: a store and a registry, as flags and environment of the server."""
+
+    name: str
+    flags: tuple = ()
+    environment: tuple = ()
+
+
+BACKENDS = {"embedded": Backend("embedded")}
+
+
+def chosen_backends():
+    names = os.environ.get("FEATURED_TEST_BACKENDS", "embedded").split(",")
+    return [BACKENDS[name] for name in names]
+
+
+class Server:
+    def __init__(self, directory, backend=BACKENDS["embedded"], flags=()):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.log_path = self.directory / "server.log"
+        self.data_path = self.directory / "data"
+        self.command = [binary(), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data_path)]
+        self.command += [*backend.flags, *flags]
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("FEATURED_")
+        } | dict(backend.environment)
+        self.process = None
+        self.url = self.port = None
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=self.environment,
+                cwd=self.directory,
+            )
+        match = READY.match(self.first_line())
+        if not match:
+            self.kill()
+            raise AssertionError(f"the server did not get ready: {self.log()}")
+        self.url, self.port = match.group(1), int(match.group(2))
+        return self
+
+    def first_line(self):
+        deadline = time.monotonic() + START_TIMEOUT_S
+        line = b""
+        while not line.endswith(b"\n"):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not select.select([self.process.stdout], [], [], remaining)[0]:
+                break
+            piece = os.read(self.process.stdout.fileno(), 4096)
+            if not piece:
+                break
+            line += piece
+        return line.decode("utf-8", "replace")
+
+    def log(self, size=4000):
+        return self.log_path.read_text("utf-8", "replace")[-size:]
+
+    def rss_bytes(self):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("the server is gone")
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self):
+        try:
+            return self.process.wait(STOP_TIMEOUT_S)
+        finally:
+            self.kill()
+
+    def stop(self):
+        """A clean end; anything else is a failure of the test that used the server."""
+        if self.process is None:
+            return
+        status = self.process.poll()
+        assert status is None, f"the server ended by itself with {status}: {self.log()}"
+        self.terminate()
+        status = self.wait()
+        assert status == 0, f"exit status {status} after SIGTERM: {self.log()}"
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.process:
+            self.process.stdout.close()
+            self.process = None

@@ -1,0 +1,156 @@
+"""Bulk bodies arrive in pieces: memory stays bounded, a cut leaves a prefix."""
+
+import concurrent.futures
+import json
+import time
+
+import pytest
+
+from test_bulk_ndjson import counts
+
+
+def chunk(data):
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+def head(content_type, **headers):
+    lines = ["POST /features/ingest/bulk HTTP/1.1", "Host: x", f"Content-Type: {content_type}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+def test_a_generator_is_streamed(client, store):
+    name = store.define("int")
+
+    def rows():
+        yield f"entity_id,{name}\n".encode()
+        for block in range(100):
+            lines = (f"stream_{number % 5000},{number}\n" for number in range(block * 1000, block * 1000 + 1000))
+            yield "".join(lines).encode()
+
+    response = client.post(
+        "/features/ingest/bulk", content=rows(), headers={"Content-Type": "text/csv"}
+    )
+    assert counts(response) == (100000, 0, 100000, 0, 100001)
+    assert store.read_one("stream_4999", name) == 99999
+
+
+def test_the_body_is_never_held_whole(server, client, store):
+    name = store.define("string")
+    row = json.dumps({"entity_id": "big", "features": {name: "x" * 10000}}).encode() + b"\n"
+    block = row * 100
+    before = server.rss_bytes()
+    response = client.post(
+        "/features/ingest/bulk",
+        content=(block for _ in range(100)),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert counts(response)[:2] == (10000, 0)
+    assert server.rss_bytes() - before < 64 << 20
+
+
+@pytest.mark.parametrize("content_type", ["application/x-ndjson", "text/csv"])
+def test_split_at_every_byte(connect, store, content_type):
+    name, text_name, user = store.define("int"), store.define("string"), store.unique("user")
+    if content_type == "text/csv":
+        body = f'\ufeffentity_id,{name},{text_name}\r\n{user},1,"a\r\n""ü"\r\n\r\n{user},2,x'.encode()
+    else:
+        values = {name: 1, text_name: "a\r\n\"ü"}
+        body = json.dumps({"entity_id": user, "features": values}, ensure_ascii=False).encode()
+        body = b"\xef\xbb\xbf" + body + b"\r\n\r\n" + body.replace(b": 1", b": 2")
+    connection = connect()
+    connection.send(head(content_type, Transfer_Encoding="chunked"))
+    for index in range(len(body)):
+        connection.send(chunk(body[index : index + 1]))
+    connection.send(chunk(b""))
+    answer = connection.receive()
+    assert answer.status == 200, answer
+    assert json.loads(answer.body)["rows_accepted"] == 2
+    assert store.read_one(user, name) == 2
+
+
+def test_rows_are_applied_while_the_body_still_comes(connect, store):
+    name, prefix = store.define("int"), store.unique("early")
+    connection = connect()
+    connection.send(head("application/x-ndjson", Transfer_Encoding="chunked"))
+    number, deadline = 0, time.monotonic() + 30
+    while store.read_one(f"{prefix}_0", name) is None:
+        assert time.monotonic() < deadline, f"{number} rows sent and none applied"
+        rows = b"".join(
+            json.dumps({"entity_id": f"{prefix}_{n}", "features": {name: n}}).encode() + b"\n"
+            for n in range(number, number + 1000)
+        )
+        connection.send(chunk(rows))
+        number += 1000
+    connection.send(chunk(b""))
+    answer = connection.receive()
+    assert json.loads(answer.body)["rows_accepted"] == number
+
+
+def test_a_cut_connection_leaves_a_prefix(connect, store):
+    name, prefix, count = store.define("int"), store.unique("cut"), 5000
+    connection = connect()
+    connection.send(head("application/x-ndjson", Transfer_Encoding="chunked"))
+    for start in range(0, count, 500):
+        rows = (
+            json.dumps({"entity_id": f"{prefix}_{n}", "features": {name: n}}).encode() + b"\n"
+            for n in range(start, start + 500)
+        )
+        connection.send(chunk(b"".join(rows)))
+    connection.send(b'40\r\n{"entity_id":"')
+    connection.socket.close()
+    # From the last to the first, so that rows applied meanwhile cannot look like a hole.
+    ids = [f"{prefix}_{n}" for n in reversed(range(count))]
+    values = [item["features"][name] for item in store.batch(ids, [name]).json()]
+    applied = next((n for n, value in enumerate(values) if value is not None), count)
+    assert values[applied:] == list(reversed(range(count - applied)))
+    assert store.client.get("/health").status_code == 200
+
+
+def test_after_stop_the_rest_of_the_body_is_not_a_request(connect, store):
+    name = store.define("int")
+    bad = json.dumps({"entity_id": "u", "features": {name: "x"}}).encode() + b"\n"
+    evil = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    connection = connect()
+    body = bad + evil * 1000
+    connection.send(head("application/x-ndjson", Content_Length=len(body)) + body)
+    answer = connection.receive()
+    assert answer.status == 422
+    assert json.loads(answer.body)["last_line_applied"] == 0
+    if answer.headers.get("connection", "").lower() != "close":
+        connection.send(evil)
+        assert connection.receive().status == 200
+    connection.socket.close()
+
+
+def test_the_limit_of_a_bulk_body(start_server, client_of, connect):
+    server = start_server("--max-bulk-bytes", "1000")
+    headers = {"Content-Type": "application/x-ndjson"}
+    with_length = client_of(server).post("/features/ingest/bulk", content=b"\n" * 1000, headers=headers)
+    assert with_length.status_code == 200
+    connection = connect(server.port)
+    connection.send(head("application/x-ndjson", Content_Length=1001))
+    assert connection.receive().status == 413
+    connection = connect(server.port)
+    connection.send(head("application/x-ndjson", Transfer_Encoding="chunked") + chunk(b"\n" * 900))
+    connection.send(chunk(b"\n" * 900))
+    assert connection.receive().status == 413
+
+
+def test_many_loads_at_once(client, store):
+    """Two loads of the same rows by time: whichever order, the newest event stays."""
+    name, prefix = store.define("int"), store.unique("race")
+
+    def load(offset):
+        rows = (
+            {"entity_id": f"{prefix}_{n % 50}", "features": {name: n}, "event_timestamp": 1767323045000 + n}
+            for n in range(offset, 4000, 2)
+        )
+        return store.ndjson([json.dumps(row) for row in rows])
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(load, (0, 1)))
+    assert [answer.status_code for answer in answers] == [200, 200]
+    ids = [f"{prefix}_{n}" for n in range(50)]
+    values = [item["features"][name] for item in store.batch(ids, [name]).json()]
+    assert values == [3950 + n for n in range(50)]
