@@ -1,0 +1,21 @@
+/* Everything the registry holds, read in one transaction: the catalog's next image, and the saved
+ * statistics. */
+#ifndef FEATURED_REGISTRY_SQL_IMAGE_H
+#define FEATURED_REGISTRY_SQL_IMAGE_H
+
+#include "registry/registry.h"
+#include "registry/sql.h"
+
+MUST_CHECK status sql_image_load_revision(struct sql_connection *connection, uint64_t *out,
+                                          struct error *error);
+/* The image of what the tables say now. `previous` as in catalog_builder.h. INVALID: a limit of the
+ * process is passed (entities, slots), so the change that led here cannot be made. */
+MUST_CHECK status sql_image_build(struct sql_connection *connection,
+                                  const struct catalog *previous, uint64_t revision,
+                                  const struct catalog **out, struct error *error);
+/* The caller frees *out with memory_free(). */
+MUST_CHECK status sql_image_load_statistics(struct sql_connection *connection,
+                                            struct registry_statistics **out, size_t *count,
+                                            struct error *error);
+
+#endif

@@ -1,0 +1,51 @@
+/* Every statement the registry runs once its schema stands, in SQL that SQLite and PostgreSQL both
+ * take: parameters are $1, $2, … in the order they first appear; columns are named, never `*`. The
+ * tables themselves are each driver's own (SQLite: sqlite/sqlite_schema.c). */
+#ifndef FEATURED_REGISTRY_SQL_STATEMENTS_H
+#define FEATURED_REGISTRY_SQL_STATEMENTS_H
+
+enum sql_statement {
+    SQL_SAVEPOINT,
+    SQL_RELEASE,
+    SQL_ROLLBACK_TO,
+
+    SQL_REVISION_GET,
+    SQL_REVISION_SET, /* $1 revision */
+
+    SQL_FEATURE_BY_NAME, /* $1 name → the columns of sql_rows.h */
+    SQL_FEATURE_BY_ID,   /* $1 id → the same */
+    SQL_FEATURES_ALL,    /* → the same, in order of id */
+    SQL_FEATURE_COUNT,
+    SQL_FEATURE_INSERT, /* $1 name … (sql_statements.c) → id */
+    SQL_FEATURE_UPDATE,
+    SQL_FEATURE_ACTIVATE, /* $1 version number, $2 data type, $3 updated_at, $4 id */
+    SQL_FEATURE_DELETE,   /* $1 id */
+
+    SQL_VERSIONS_BY_FEATURE, /* $1 feature id → the columns of sql_rows.h */
+    SQL_VERSIONS_ALL,        /* → the same, in order of feature id, number */
+    SQL_VERSION_INSERT,
+    SQL_VERSION_DEAD_BEFORE, /* $1 dead_before_us, $2 id */
+    SQL_VERSION_RESOLVE,     /* $1 name, $2 number or 0 (the active one) → id, number */
+
+    SQL_ENTITY_INSERT, /* $1 name, $2 join keys, $3 created_at; known: nothing happens */
+
+    SQL_SERVICE_BY_NAME, /* $1 name → id */
+    SQL_SERVICES_ALL,    /* → id, name, description, tags, created_at, updated_at by id */
+    SQL_SERVICE_COUNT,
+    SQL_SERVICE_INSERT,
+    SQL_SERVICE_UPDATE,
+    SQL_SERVICE_DELETE,           /* $1 id */
+    SQL_SERVICES_OF_FEATURE,      /* $1 feature id → name, in order */
+    SQL_SERVICE_FEATURES_ALL,     /* → service id, feature, resolved, version id; by id, position */
+    SQL_SERVICE_FEATURES_DELETE,  /* $1 service id */
+    SQL_SERVICE_FEATURE_INSERT,
+
+    SQL_STATISTICS_SAVE, /* … $8 version id; a version that is gone: nothing happens */
+    SQL_STATISTICS_ALL,
+
+    SQL_STATEMENT_COUNT,
+};
+
+extern const char *const SQL_STATEMENTS[SQL_STATEMENT_COUNT];
+
+#endif
