@@ -23,7 +23,8 @@ struct online_read {
                                                       for the epoch of the call */
     uint32_t version_count;
     struct cell *cells; /* out: cells[id × version_count + version]; caller's
-                           memory; values borrow from rows: valid until `done` returns */
+                           memory; values hold until the loop's next quiescent state,
+                           or for stores that answer later until the request's arena is reset */
     struct loop *loop;
     void (*done)(struct online_read *read);
     void *user;

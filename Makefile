@@ -1,0 +1,60 @@
+# A thin front: meson and ninja build, scripts/ do the rest. `make help` lists the targets.
+.PHONY: help all demo serve test unit bench fuzz install format setup clean
+
+PREFIX ?= /usr/local
+MINUTES ?= 10
+export FEATURED_BINARY ?= build/featured
+
+help:
+	@echo 'make demo    install what is missing, build, and do the main job on real data'
+	@echo 'make test    everything that must hold (under 15 minutes on 2 cores)'
+	@echo 'make serve   build and start a server on http://127.0.0.1:8000'
+	@echo 'make all     build'
+	@echo 'make unit    the unit tests alone'
+	@echo 'make bench   measure beside nginx and Redis (ROWS=1,5 for some rows)'
+	@echo 'make fuzz    fuzz each parser for MINUTES=10'
+	@echo 'make install binary, man page and bash completion under PREFIX=/usr/local'
+	@echo 'make format  clang-format over the sources'
+
+build/build.ninja:
+	@scripts/setup build
+	meson setup build
+
+all: build/build.ninja
+	@ninja -C build
+
+demo:
+	@scripts/setup build
+	@$(MAKE) --no-print-directory all
+	@scripts/demo
+
+serve: all
+	build/featured serve
+
+test:
+	@scripts/setup build test
+	@scripts/test
+
+unit: all
+	meson test -C build --no-rebuild --print-errorlogs
+
+bench: all
+	@scripts/setup bench
+	@bench/run $(if $(ROWS),--rows $(ROWS))
+
+fuzz:
+	@scripts/setup build test
+	@scripts/fuzz --minutes $(MINUTES)
+
+install: all
+	meson configure build --prefix $(PREFIX)
+	meson install -C build
+
+format:
+	clang-format -i $$(git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]')
+
+setup:
+	@scripts/setup build test bench
+
+clean:
+	rm -rf build

@@ -1,0 +1,61 @@
+/* What the server says about itself: /, /health, /ready, /openapi.json, /docs. */
+#include "base/json_string.h"
+
+#include "api/rest/request.h"
+
+/* These routes take no parameters and forgive all. */
+
+void api_root(struct http_exchange *exchange)
+{
+    struct buffer *out = api_respond_json_begin(exchange);
+    buffer_append_str(out, STR("{\"name\":\"featured\",\"version\":"));
+    json_append_string(out, api_of(exchange)->version);
+    buffer_append_str(out, STR(",\"links\":{\"docs\":\"/docs\",\"openapi\":\"/openapi.json\","
+                               "\"health\":\"/health\",\"ready\":\"/ready\","
+                               "\"metrics\":\"/metrics\"}}"));
+    http_respond_end(exchange);
+}
+
+void api_health(struct http_exchange *exchange)
+{
+    api_respond_json(exchange, STR("{\"status\":\"healthy\"}"));
+}
+
+void api_ready(struct http_exchange *exchange)
+{
+    struct error *error = api_error(exchange);
+    if (status_is_ok(service_check(api_of(exchange)->service, error)))
+        api_respond_json(exchange, STR("{\"status\":\"ready\"}"));
+    else
+        api_fail(exchange, error);
+}
+
+void api_openapi(struct http_exchange *exchange)
+{
+    api_respond_json(exchange, api_of(exchange)->openapi_json);
+}
+
+static void answer_asset(struct http_exchange *exchange, str name)
+{
+    const struct api *api = api_of(exchange);
+    for (size_t i = 0; i < api->asset_count; i++) {
+        if (str_eq(api->assets[i].name, name)) {
+            http_set_header(exchange, STR("Cache-Control"), STR("max-age=3600"));
+            http_respond(exchange, 200, api->assets[i].content_type, api->assets[i].content);
+            return;
+        }
+    }
+    struct error *error = api_error(exchange);
+    error_set(error, STATUS_NOT_FOUND, "not_found", "No such file; the page is at /docs");
+    api_fail(exchange, error);
+}
+
+void api_docs(struct http_exchange *exchange)
+{
+    answer_asset(exchange, STR("index.html"));
+}
+
+void api_docs_asset(struct http_exchange *exchange)
+{
+    answer_asset(exchange, exchange->request.path_parameters[0]);
+}

@@ -1,0 +1,201 @@
+/* GET /metrics: Prometheus' text format, version 0.0.4. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "api/rest/request.h"
+
+static const char *const METHOD_NAMES[] = {
+    [HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",
+    [HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
+};
+
+static void append_figure(struct buffer *out, const char *name, const char *type, const char *help,
+                          uint64_t value)
+{
+    buffer_append_format(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name,
+                         (unsigned long long)value);
+}
+
+static uint64_t load(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void append_service(struct buffer *out, const struct api *api)
+{
+    uint64_t entities = 0;
+    uint64_t values = 0;
+    uint64_t unregistered = 0;
+    for (unsigned i = 0; i < api->loop_count; i++) {
+        const struct service_counters *counters = &api->service->counters[i];
+        entities += load(&counters->entities_read);
+        values += load(&counters->values_read);
+        unregistered += load(&counters->names_unregistered);
+    }
+    append_figure(out, "featured_entities_read_total", "counter", "Entities read.", entities);
+    append_figure(out, "featured_values_read_total", "counter", "Cells read (entities × features).",
+                  values);
+    append_figure(out, "featured_names_unregistered_total", "counter",
+                  "Feature names asked for that are not registered.", unregistered);
+}
+
+static void append_online(struct buffer *out, const struct api *api)
+{
+    struct online_metrics metrics;
+    struct online_store *online = api->service->online;
+    online->driver->metrics(online, &metrics);
+    append_figure(out, "featured_online_entities", "gauge", "Entity rows held.", metrics.entities);
+    append_figure(out, "featured_online_memory_bytes", "gauge",
+                  "Memory of the online store, as --max-memory counts it.", metrics.memory_bytes);
+    append_figure(out, "featured_online_memory_max_bytes", "gauge", "What --max-memory allows.",
+                  metrics.memory_max_bytes);
+    append_figure(out, "featured_values_written_total", "counter", "Values that became the newest.",
+                  metrics.values_written);
+    append_figure(out, "featured_values_late_total", "counter",
+                  "Values that arrived after a newer one.", metrics.values_late);
+    append_figure(out, "featured_values_expired_total", "counter",
+                  "Values removed after their TTL.", metrics.values_expired);
+    append_figure(out, "featured_values_erased_total", "counter", "Values erased on request.",
+                  metrics.values_erased);
+    append_figure(out, "featured_lsn", "counter", "Last log sequence number published.",
+                  metrics.lsn);
+    append_figure(out, "featured_writes_queued", "gauge", "Requests that wait for the writer.",
+                  metrics.writes_queued);
+}
+
+static void append_catalog(struct buffer *out, const struct catalog *catalog)
+{
+    append_figure(out, "featured_catalog_revision", "counter", "Revision of the catalog image.",
+                  catalog->revision);
+    append_figure(out, "featured_features", "gauge", "Features registered.",
+                  catalog->feature_count);
+    append_figure(out, "featured_feature_services", "gauge", "Feature services registered.",
+                  catalog->service_count);
+}
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%*u %llu", &pages) != 1)
+        pages = 0;
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void append_process(struct buffer *out, const struct api *api)
+{
+    append_figure(out, "featured_start_time_seconds", "gauge", "When the process started.",
+                  (uint64_t)(api->started_at_us / 1000000));
+    append_figure(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
+                  resident_bytes());
+    buffer_append_str(out, STR("# HELP featured_build_info The running version.\n"
+                               "# TYPE featured_build_info gauge\n"));
+    buffer_append_format(out, "featured_build_info{version=\"%.*s\"} 1\n", STR_ARG(api->version));
+}
+
+static void append_connections(struct buffer *out, const struct api *api)
+{
+    struct http_server_metrics metrics;
+    http_server_metrics_read(api->http, &metrics);
+    append_figure(out, "featured_http_connections", "gauge", "Open connections.",
+                  metrics.connections_open);
+    append_figure(out, "featured_http_connections_total", "counter", "Connections accepted.",
+                  metrics.connections_accepted);
+    append_figure(out, "featured_http_timeouts_total", "counter",
+                  "Connections closed by a time-out.", metrics.connections_timed_out);
+    append_figure(out, "featured_http_received_bytes_total", "counter", "Bytes received.",
+                  metrics.bytes_received);
+    append_figure(out, "featured_http_sent_bytes_total", "counter", "Bytes sent.",
+                  metrics.bytes_sent);
+    append_figure(out, "featured_http_malformed_total", "counter",
+                  "Requests refused before a route was found.", metrics.requests_malformed);
+}
+
+/* One route, summed over the loops. */
+struct route_sum {
+    uint64_t responses[6];
+    uint64_t counts[HISTOGRAM_BUCKETS];
+    uint64_t sum_ns;
+    uint64_t total;
+};
+
+static void sum_route(const struct api *api, size_t route, struct route_sum *sum)
+{
+    *sum = (struct route_sum){0};
+    for (unsigned i = 0; i < api->loop_count; i++) {
+        const struct http_metrics_route *one = http_server_route_metrics(api->http, i, route);
+        for (unsigned c = 0; c < ARRAY_LEN(sum->responses); c++)
+            sum->responses[c] += load(&one->responses[c]);
+        for (unsigned b = 0; b < HISTOGRAM_BUCKETS; b++) {
+            sum->counts[b] += load(&one->duration.counts[b]);
+            sum->total += load(&one->duration.counts[b]);
+        }
+        sum->sum_ns += load(&one->duration.sum_ns);
+    }
+}
+
+/* One bucket per power of two is fine enough for a dashboard; ours are four times finer. */
+static void append_buckets(struct buffer *out, const char *labels, const struct route_sum *sum)
+{
+    uint64_t below = 0;
+    for (unsigned b = 0; b < HISTOGRAM_BUCKETS - 1; b++) {
+        below += sum->counts[b];
+        if (b % 4 == 3)
+            buffer_append_format(out,
+                                 "featured_http_request_seconds_bucket{%s,le=\"%.9g\"} %llu\n",
+                                 labels, (double)histogram_bound_ns(b) / 1e9,
+                                 (unsigned long long)below);
+    }
+    buffer_append_format(out,
+                         "featured_http_request_seconds_bucket{%s,le=\"+Inf\"} %llu\n"
+                         "featured_http_request_seconds_sum{%s} %.9f\n"
+                         "featured_http_request_seconds_count{%s} %llu\n",
+                         labels, (unsigned long long)sum->total, labels, (double)sum->sum_ns / 1e9,
+                         labels, (unsigned long long)sum->total);
+}
+
+static void append_routes(struct buffer *out, const struct api *api)
+{
+    struct route_sum sum;
+    buffer_append_str(out, STR("# HELP featured_http_responses_total Answers by route and class.\n"
+                               "# TYPE featured_http_responses_total counter\n"));
+    for (size_t r = 0; r < api_route_count; r++) {
+        sum_route(api, r, &sum);
+        for (unsigned c = 2; c < ARRAY_LEN(sum.responses); c++) {
+            if (sum.responses[c])
+                buffer_append_format(
+                    out, "featured_http_responses_total{method=\"%s\",route=\"%s\",class=\"%uxx\"} "
+                         "%llu\n",
+                    METHOD_NAMES[api_routes[r].method], api_routes[r].path, c,
+                    (unsigned long long)sum.responses[c]);
+        }
+    }
+    buffer_append_str(out, STR("# HELP featured_http_request_seconds From the request's last byte "
+                               "to its answer.\n# TYPE featured_http_request_seconds histogram\n"));
+    for (size_t r = 0; r < api_route_count; r++) {
+        char labels[160];
+        sum_route(api, r, &sum);
+        if (sum.total == 0)
+            continue;
+        snprintf(labels, sizeof(labels), "method=\"%s\",route=\"%s\"",
+                 METHOD_NAMES[api_routes[r].method], api_routes[r].path);
+        append_buckets(out, labels, &sum);
+    }
+}
+
+void api_metrics(struct http_exchange *exchange)
+{
+    const struct api *api = api_of(exchange);
+    struct buffer *out =
+        http_respond_begin(exchange, 200, STR("text/plain; version=0.0.4; charset=utf-8"));
+    append_process(out, api);
+    append_catalog(out, service_catalog(api->service));
+    append_online(out, api);
+    append_service(out, api);
+    append_connections(out, api);
+    append_routes(out, api);
+    http_respond_end(exchange);
+}

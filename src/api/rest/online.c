@@ -1,0 +1,223 @@
+/* GET /features/online/{entity_id} and POST /features/online: what a model reads. */
+#include "api/rest/vectors.h"
+
+#include "model/limits.h"
+
+static status choose_format(struct http_exchange *exchange, const struct api_query *query,
+                            struct vectors *vectors)
+{
+    str dtype = api_query_get(query, STR("dtype"));
+    unsigned npy = api_accepts(exchange, STR("application/x-npy"), true);
+    unsigned json = api_accepts(exchange, API_JSON, false);
+    if (npy == 0 && json == 0)
+        return error_set(&vectors->error, STATUS_NOT_ACCEPTABLE, "not_acceptable",
+                         "This route answers application/json or application/x-npy");
+    vectors->format = npy > 0 && npy >= json ? VECTORS_NPY : VECTORS_JSON;
+    if (dtype.len == 0 || str_eq(dtype, STR("float64"))) {
+        vectors->dtype = NPY_FLOAT64;
+    } else if (str_eq(dtype, STR("float32"))) {
+        vectors->dtype = NPY_FLOAT32;
+    } else {
+        error_loc_name(&vectors->error, STR("query"));
+        error_loc_name(&vectors->error, STR("dtype"));
+        return error_set(&vectors->error, STATUS_INVALID, "literal_error",
+                         "Input should be float64 or float32");
+    }
+    return OK;
+}
+
+static struct vectors *vectors_create(struct http_exchange *exchange)
+{
+    struct vectors *vectors = arena_alloc(&exchange->arena, sizeof(*vectors));
+    if (vectors == NULL)
+        return api_state(exchange, sizeof(*vectors));
+    vectors->exchange = exchange;
+    vectors->entity_ids = NULL;
+    vectors->id_count = 0;
+    vectors->next = 0;
+    vectors->json = (struct json_vector){.id_key = STR("{\"entity_id\":")};
+    vectors->is_array = false;
+    vectors->not_found_if_empty = false;
+    error_clear(&vectors->error);
+    retrieve_init(&vectors->retrieve, api_of(exchange)->service, &exchange->arena, exchange->loop);
+    return vectors;
+}
+
+static status refuse_both(struct error *error)
+{
+    error_loc_name(error, STR("query"));
+    error_loc_name(error, STR("feature_service"));
+    return error_set(error, STATUS_INVALID, "value_error",
+                     "Give feature_names or feature_service, not both");
+}
+
+static status plan_one(struct http_exchange *exchange, const struct api_query *query,
+                       struct vectors *vectors)
+{
+    const str *names;
+    uint32_t name_count;
+    struct error *error = &vectors->error;
+    bool by_service = api_query_has(query, STR("feature_service"));
+    str entity = api_query_get(query, STR("entity"));
+    TRY(api_query_names(query, STR("feature_names"), &exchange->arena, &names, &name_count,
+                        error));
+    if (by_service && names)
+        return refuse_both(error);
+    if (by_service)
+        return retrieve_plan_service(&vectors->retrieve,
+                                     api_query_get(query, STR("feature_service")), error);
+    if (names)
+        return retrieve_plan_names(&vectors->retrieve, names, name_count, entity,
+                                   vectors->format == VECTORS_JSON, error);
+    vectors->json.only_held = true;
+    return retrieve_plan_all(&vectors->retrieve, entity, error);
+}
+
+static status online_get(struct http_exchange *exchange, struct vectors *vectors, bool *strict)
+{
+    struct api_query query;
+    struct error *error = &vectors->error;
+    str *id = arena_alloc(&exchange->arena, sizeof(*id));
+    if (id == NULL)
+        return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+    TRY(api_query_parse(exchange, "feature_names feature_service entity metadata dtype", &query,
+                        error));
+    TRY(choose_format(exchange, &query, vectors));
+    TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
+    TRY(api_path_entity_id(exchange, "entity_id", id, error));
+    vectors->entity_ids = id;
+    vectors->id_count = 1;
+    *strict = query.strict;
+    return plan_one(exchange, &query, vectors);
+}
+
+void api_online_get(struct http_exchange *exchange)
+{
+    bool strict = false;
+    struct vectors *vectors = vectors_create(exchange);
+    if (vectors == NULL)
+        return;
+    if (status_is_ok(online_get(exchange, vectors, &strict)))
+        vectors_answer(vectors, strict);
+    else
+        api_fail(exchange, &vectors->error);
+}
+
+static status plan_batch(struct vectors *vectors, const struct json_batch_read *body)
+{
+    if (body->feature_service.len)
+        return retrieve_plan_service(&vectors->retrieve, body->feature_service, &vectors->error);
+    return retrieve_plan_names(&vectors->retrieve, body->names, body->name_count, body->entity,
+                               vectors->format == VECTORS_JSON, &vectors->error);
+}
+
+static status online_batch(struct http_exchange *exchange, struct vectors *vectors, bool *strict)
+{
+    struct api_query query;
+    struct json_batch_read body;
+    struct error *error = &vectors->error;
+    TRY(api_query_parse(exchange, "entity metadata dtype", &query, error));
+    TRY(api_require_json(exchange, error));
+    TRY(choose_format(exchange, &query, vectors));
+    error_loc_name(error, STR("body"));
+    TRY(json_decode_batch_read(exchange->request.body, query.strict, &exchange->arena, &body,
+                               error));
+    error_clear(error);
+    TRY(api_check_entity_ids(body.entity_ids, body.id_count, "entity_ids", error));
+    if (body.entity.len == 0)
+        body.entity = api_query_get(&query, STR("entity"));
+    vectors->json.metadata = body.metadata;
+    TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
+    vectors->entity_ids = body.entity_ids;
+    vectors->id_count = body.id_count;
+    vectors->is_array = true;
+    *strict = query.strict;
+    return plan_batch(vectors, &body);
+}
+
+void api_online_batch(struct http_exchange *exchange)
+{
+    bool strict = false;
+    struct vectors *vectors = vectors_create(exchange);
+    if (vectors == NULL)
+        return;
+    if (status_is_ok(online_batch(exchange, vectors, &strict)))
+        vectors_answer(vectors, strict);
+    else
+        api_fail(exchange, &vectors->error);
+}
+
+/* GET /features/{user_id} and POST /features/batch: everything an entity has, by default a user. */
+
+#define DEFAULT_ENTITY STR("user")
+
+static status user_get(struct http_exchange *exchange, struct vectors *vectors)
+{
+    struct api_query query;
+    str *id = arena_alloc(&exchange->arena, sizeof(*id));
+    struct error *error = &vectors->error;
+    if (id == NULL)
+        return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+    TRY(api_query_parse(exchange, "entity metadata", &query, error));
+    TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
+    TRY(api_path_entity_id(exchange, "user_id", id, error));
+    vectors->entity_ids = id;
+    vectors->id_count = 1;
+    vectors->not_found_if_empty = true;
+    str entity = api_query_get(&query, STR("entity"));
+    return retrieve_plan_all(&vectors->retrieve, entity.len ? entity : DEFAULT_ENTITY, error);
+}
+
+static struct vectors *user_vectors_create(struct http_exchange *exchange)
+{
+    struct vectors *vectors = vectors_create(exchange);
+    if (vectors) {
+        vectors->format = VECTORS_JSON;
+        vectors->json.id_key = STR("{\"user_id\":");
+        vectors->json.only_held = true;
+    }
+    return vectors;
+}
+
+void api_user_get(struct http_exchange *exchange)
+{
+    struct vectors *vectors = user_vectors_create(exchange);
+    if (vectors == NULL)
+        return;
+    if (status_is_ok(user_get(exchange, vectors)))
+        vectors_answer(vectors, false);
+    else
+        api_fail(exchange, &vectors->error);
+}
+
+static status user_batch(struct http_exchange *exchange, struct vectors *vectors)
+{
+    struct api_query query;
+    struct json_user_batch body;
+    struct error *error = &vectors->error;
+    TRY(api_query_parse(exchange, "entity metadata", &query, error));
+    TRY(api_require_json(exchange, error));
+    error_loc_name(error, STR("body"));
+    TRY(json_decode_user_batch(exchange->request.body, query.strict, &exchange->arena, &body,
+                               error));
+    error_clear(error);
+    TRY(api_check_entity_ids(body.user_ids, body.id_count, "user_ids", error));
+    vectors->json.metadata = body.metadata;
+    TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
+    vectors->entity_ids = body.user_ids;
+    vectors->id_count = body.id_count;
+    vectors->is_array = true;
+    str entity = body.entity.len ? body.entity : api_query_get(&query, STR("entity"));
+    return retrieve_plan_all(&vectors->retrieve, entity.len ? entity : DEFAULT_ENTITY, error);
+}
+
+void api_user_batch(struct http_exchange *exchange)
+{
+    struct vectors *vectors = user_vectors_create(exchange);
+    if (vectors == NULL)
+        return;
+    if (status_is_ok(user_batch(exchange, vectors)))
+        vectors_answer(vectors, false);
+    else
+        api_fail(exchange, &vectors->error);
+}

@@ -1,0 +1,62 @@
+/* What handlers share: query parameters, content types, path parameters, and failing. */
+#ifndef FEATURED_API_REST_REQUEST_H
+#define FEATURED_API_REST_REQUEST_H
+
+#include "api/rest/api.h"
+
+/* A request's query, and whether it is strict. Parsed once per handler. */
+struct api_query {
+    struct http_query_parameter *items;
+    uint32_t count;
+    bool strict;
+};
+
+static inline struct api *api_of(const struct http_exchange *exchange)
+{
+    return exchange->context;
+}
+
+/* `known` are the parameters of this route besides strict, separated by spaces; in a strict request
+ * any other is INVALID. */
+MUST_CHECK status api_query_parse(struct http_exchange *exchange, const char *known,
+                                  struct api_query *out, struct error *error);
+/* The last one of that name; empty if absent. */
+str api_query_get(const struct api_query *query, str name);
+bool api_query_has(const struct api_query *query, str name);
+/* true, false, 1, 0 (any case); *out keeps its value if the parameter is absent. */
+MUST_CHECK status api_query_bool(const struct api_query *query, str name, bool *out,
+                                 struct error *error);
+/* An integer from `low` to `high`; *out keeps its value if the parameter is absent. */
+MUST_CHECK status api_query_uint(const struct api_query *query, str name, uint64_t low,
+                                 uint64_t high, uint64_t *out, struct error *error);
+/* Comma-separated names; repeated parameters add up. *out is NULL if the parameter is absent. */
+MUST_CHECK status api_query_names(const struct api_query *query, str name, struct arena *arena,
+                                  const str **out, uint32_t *count, struct error *error);
+
+/* UNSUPPORTED_MEDIA_TYPE unless the body is declared as JSON, or as nothing. */
+MUST_CHECK status api_require_json(const struct http_exchange *exchange, struct error *error);
+/* The media type of Content-Type, without parameters; empty if there is none. */
+str api_content_type(const struct http_exchange *exchange);
+/* How much the client wants that media type: 0 (not at all) to 1000; 1000 if it did not say. Wildcards
+ * count unless `exactly`. */
+unsigned api_accepts(const struct http_exchange *exchange, str media_type, bool exactly);
+/* The id in the path, checked: INVALID with loc ["path", name]. */
+MUST_CHECK status api_path_entity_id(const struct http_exchange *exchange, const char *name,
+                                     str *out, struct error *error);
+/* An id from a body, checked against the same limits, with the given loc already set. */
+MUST_CHECK status api_check_entity_ids(const str *ids, uint32_t count, const char *member,
+                                       struct error *error);
+
+/* An error to fill, in the arena (it is large). Never NULL: without memory, a shared one of this
+ * thread that says so. */
+struct error *api_error(struct http_exchange *exchange);
+/* A zeroed block of request memory for a handler's state; NULL: the request was answered 503. */
+void *api_state(struct http_exchange *exchange, size_t size);
+void api_fail(struct http_exchange *exchange, const struct error *error);
+/* 200 application/json. */
+void api_respond_json(struct http_exchange *exchange, str body);
+struct buffer *api_respond_json_begin(struct http_exchange *exchange);
+
+#define API_JSON STR("application/json")
+
+#endif

@@ -1,0 +1,27 @@
+/* The process: opens the stores, wires the rooms together, serves until SIGTERM or SIGINT, and ends
+ * cleanly. */
+#ifndef FEATURED_SERVER_SERVER_H
+#define FEATURED_SERVER_SERVER_H
+
+#include "base/error.h"
+#include "http/http_limits.h"
+
+#define SERVER_THREADS_MAX 128u
+
+struct server_options {
+    const char *host;
+    uint16_t port; /* 0: a free one */
+    const char *data_dir;
+    unsigned threads; /* event loops, 1 … SERVER_THREADS_MAX */
+    uint64_t max_memory_bytes;
+    struct http_limits limits;
+    int64_t drain_timeout_ms;
+    const char *cors_origin; /* NULL: off */
+    bool strict;
+};
+
+/* Returns when the server has ended: OK after a signal, else what kept it from starting. Once ready,
+ * prints "featured VERSION ready on http://HOST:PORT" on standard output. */
+MUST_CHECK status server_run(const struct server_options *options, struct error *error);
+
+#endif

@@ -1,0 +1,7 @@
+#include "service/service.h"
+
+status service_check(struct service *service, struct error *error)
+{
+    TRY(service->registry->driver->check(service->registry, error));
+    return service->online->driver->check(service->online, error);
+}
