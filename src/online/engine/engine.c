@@ -1,0 +1,148 @@
+#include "online/engine/engine.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "online/engine/engine_state.h"
+#include "online/engine/sweeper.h"
+#include "online/engine/writer.h"
+
+static struct engine *engine_of(struct online_store *store)
+{
+    return CONTAINER_OF(store, struct engine, store);
+}
+
+static void fill_not_found(struct cell *cells, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        cells[i].state = CELL_NOT_FOUND;
+}
+
+static void read_rows(struct engine *engine, const struct online_read *read)
+{
+    const struct table *table = engine_table(engine, read->entity->index);
+    if (table == NULL) {
+        fill_not_found(read->cells, (size_t)read->id_count * read->version_count);
+        return;
+    }
+    const struct row *rows[ONLINE_READ_IDS_MAX];
+    table_find_batch(table, read->entity_ids, read->id_count, rows);
+    int64_t now_us = store_clock_now_us(&engine->clock);
+    for (uint32_t i = 0; i < read->id_count; i++) {
+        struct cell *cells = read->cells + (size_t)i * read->version_count;
+        if (rows[i] == NULL)
+            fill_not_found(cells, read->version_count);
+        else
+            row_read(rows[i], read->versions, read->version_count, now_us, cells);
+    }
+}
+
+static void engine_read(struct online_store *store, struct online_read *read)
+{
+    _Static_assert(ONLINE_READ_IDS_MAX <= TABLE_BATCH_MAX, "a read is one batch");
+    ASSERT(read->id_count <= ONLINE_READ_IDS_MAX);
+    ASSERT(epoch_is_online(read->loop->reader));
+    ASSERT(read->entity->index < LIMIT_ENTITIES);
+    read_rows(engine_of(store), read);
+    read->status = OK;
+    read->done(read);
+}
+
+static void engine_write(struct online_store *store, struct online_write *write)
+{
+    writer_submit_write(engine_of(store)->writer, write);
+}
+
+static void engine_erase(struct online_store *store, struct online_erase *erase)
+{
+    writer_submit_erase(engine_of(store)->writer, erase);
+}
+
+static void engine_statistics(struct online_store *store, struct online_statistics *request)
+{
+    writer_submit_statistics(engine_of(store)->writer, request);
+}
+
+static void engine_metrics(struct online_store *store, struct online_metrics *out)
+{
+    const struct engine *engine = engine_of(store);
+    const struct engine_counters *counters = &engine->counters;
+    *out = (struct online_metrics){
+        .entities = counter_get(&counters->entities),
+        .memory_bytes = counter_get(&counters->memory_bytes) + counter_get(&counters->queued_bytes),
+        .memory_max_bytes = engine->max_memory_bytes,
+        .values_written = counter_get(&counters->values_written),
+        .values_late = counter_get(&counters->values_late),
+        .values_expired = counter_get(&counters->values_expired),
+        .values_erased = counter_get(&counters->values_erased),
+        .lsn = counter_get(&counters->lsn),
+        .writes_queued = counter_get(&counters->queued_requests),
+    };
+}
+
+static int64_t engine_now_us(struct online_store *store)
+{
+    return store_clock_now_us(&engine_of(store)->clock);
+}
+
+static status engine_check(struct online_store *store UNUSED, struct error *error UNUSED)
+{
+    return OK; /* in this process: nothing it depends on can be away */
+}
+
+static status engine_export_statistics(struct online_store *store, uint64_t **version_ids,
+                                       struct statistics **out, size_t *count)
+{
+    return writer_export_statistics(engine_of(store)->writer, version_ids, out, count);
+}
+
+static void engine_close(struct online_store *store)
+{
+    struct engine *engine = engine_of(store);
+    sweeper_stop(engine->sweeper); /* first: it waits for the writer */
+    writer_stop(engine->writer);
+    sweeper_destroy(engine->sweeper);
+    writer_destroy(engine->writer);
+    memory_free(engine);
+}
+
+static const struct online_driver driver = {
+    .name = "embedded",
+    .read = engine_read,
+    .write = engine_write,
+    .erase = engine_erase,
+    .statistics = engine_statistics,
+    .metrics = engine_metrics,
+    .now_us = engine_now_us,
+    .check = engine_check,
+    .export_statistics = engine_export_statistics,
+    .close = engine_close,
+};
+
+status engine_open(const struct engine_options *options, struct online_store **out,
+                   struct error *error)
+{
+    struct engine *engine = memory_alloc_aligned(_Alignof(struct engine), sizeof(*engine));
+    if (engine == NULL)
+        return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory",
+                         "no memory for the online store");
+    memset(engine, 0, sizeof(*engine));
+    engine->store.driver = &driver;
+    engine->epoch = options->epoch;
+    engine->catalog = options->catalog;
+    engine->max_memory_bytes = options->max_memory_bytes;
+    store_clock_init(&engine->clock, options->wall_us);
+    status result = writer_start(engine, options, error);
+    if (!status_is_ok(result)) {
+        memory_free(engine);
+        return result;
+    }
+    result = sweeper_start(engine, error);
+    if (!status_is_ok(result)) {
+        writer_stop(engine->writer);
+        writer_destroy(engine->writer);
+        memory_free(engine);
+        return result;
+    }
+    *out = &engine->store;
+    return OK;
+}

@@ -1,0 +1,53 @@
+/* What the parts of the engine share. Private to the folder (and its tests).
+ *
+ * Readers (event loops) use `tables`, `clock` and the counters; the writer thread alone changes
+ * tables; the maintenance thread reads tables and proposes. */
+#ifndef FEATURED_ONLINE_ENGINE_ENGINE_STATE_H
+#define FEATURED_ONLINE_ENGINE_ENGINE_STATE_H
+
+#include "model/limits.h"
+#include "online/engine/engine.h"
+#include "online/engine/store_clock.h"
+#include "online/engine/table.h"
+
+/* Stored by the writer (the queue's by whoever submits), read by anybody, each on its own. */
+struct engine_counters {
+    _Atomic uint64_t entities;
+    _Atomic uint64_t memory_bytes; /* without the queue's */
+    _Atomic uint64_t values_written;
+    _Atomic uint64_t values_late;
+    _Atomic uint64_t values_expired;
+    _Atomic uint64_t values_erased;
+    _Atomic uint64_t lsn;
+    _Atomic uint64_t queued_requests;
+    _Atomic uint64_t queued_bytes;
+};
+
+struct engine {
+    struct online_store store; /* first: what callers hold */
+    struct epoch *epoch;
+    const struct catalog_ref *catalog;
+    uint64_t max_memory_bytes;
+    struct store_clock clock;
+    struct engine_counters counters;
+    _Atomic(struct table *) tables[LIMIT_ENTITIES]; /* by entity index; NULL until first written */
+    struct writer *writer;
+    struct sweeper *sweeper;
+};
+
+static inline struct table *engine_table(const struct engine *engine, uint32_t entity_index)
+{
+    return atomic_load_explicit(&engine->tables[entity_index], memory_order_acquire);
+}
+
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t amount)
+{
+    atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
+}
+
+static inline uint64_t counter_get(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,224 @@
+#include "online/engine/prepare.h"
+
+#include "base/assert.h"
+
+#define UNLIMITED UINT64_MAX
+
+uint64_t prepare_budget_bytes(const struct prepare *prepare)
+{
+    uint64_t used = prepare->memory_bytes + counter_get(&prepare->engine->counters.queued_bytes);
+    uint64_t max = prepare->engine->max_memory_bytes;
+    return used < max ? max - used : 0;
+}
+
+static status failure(const struct prepare *prepare, status result, struct error *error)
+{
+    if (result.code == STATUS_STORE_FULL)
+        return error_set(error, STATUS_STORE_FULL, "store_full",
+                         "the online store is full: its limit is %llu bytes (--max-memory); erase "
+                         "values, let them expire or raise the limit",
+                         (unsigned long long)prepare->engine->max_memory_bytes);
+    return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory",
+                     "no memory for the values of this request");
+}
+
+/* The entity's table, made at its first write. */
+static status table_for(struct prepare *prepare, uint32_t entity_index, uint64_t budget_bytes,
+                        struct table **out)
+{
+    ASSERT(entity_index < LIMIT_ENTITIES);
+    struct table *table = engine_table(prepare->engine, entity_index);
+    if (table == NULL) {
+        if (budget_bytes < sizeof(*table))
+            return status_of(STATUS_STORE_FULL);
+        table = table_create(&prepare->limbo, &prepare->memory_bytes);
+        if (table == NULL)
+            return status_of(STATUS_OUT_OF_MEMORY);
+        atomic_store_explicit(&prepare->engine->tables[entity_index], table, memory_order_release);
+    }
+    *out = table;
+    return OK;
+}
+
+/* The row in the group, and the draft of what it is at present. */
+static status begin_row(struct prepare *prepare, struct table *table, str entity_id,
+                        const struct catalog_entity *entity, struct group_row **out)
+{
+    struct group_row *at = group_row_of(&prepare->group, table, entity_id);
+    if (at == NULL)
+        return status_of(STATUS_OUT_OF_MEMORY);
+    const struct row *current = group_row_current(at);
+    if (current != NULL)
+        row_draft_begin_with(&prepare->draft, current, entity);
+    else
+        row_draft_begin(&prepare->draft, entity_id);
+    *out = at;
+    return OK;
+}
+
+/* Stages what the draft has become. */
+static status finish_row(struct prepare *prepare, struct group_row *at, bool limited)
+{
+    struct row *row = NULL;
+    if (!row_draft_is_empty(&prepare->draft)) {
+        row = row_create(&prepare->draft, &prepare->memory_bytes);
+        if (row == NULL)
+            return status_of(STATUS_OUT_OF_MEMORY);
+        if (limited && prepare_budget_bytes(prepare) == 0) {
+            row_destroy(row, &prepare->memory_bytes);
+            return status_of(STATUS_STORE_FULL);
+        }
+    } else if (group_row_current(at) == NULL) {
+        return OK;
+    }
+    uint64_t budget_bytes = limited ? prepare_budget_bytes(prepare) : UNLIMITED;
+    return group_stage(&prepare->group, at, row, budget_bytes);
+}
+
+/* ---- writing ---- */
+
+static status check_cell(struct prepare *prepare, const struct catalog *catalog,
+                         const struct online_write_row *row, struct online_write_cell *cell,
+                         int64_t now_us, struct error *error)
+{
+    if (catalog_version_at(catalog, row->entity_index, cell->slot, cell->version_id) == NULL)
+        return error_set(error, STATUS_NOT_FOUND, "not_registered",
+                         "a feature of this request was deleted while it was written");
+    if (!statistics_store_reserve(&prepare->statistics, cell->version_id))
+        return failure(prepare, status_of(STATUS_OUT_OF_MEMORY), error);
+    if (cell->event_time_us == ONLINE_EVENT_TIME_NOW)
+        cell->event_time_us = now_us;
+    return OK;
+}
+
+static status write_row(struct prepare *prepare, const struct catalog *catalog,
+                        const struct online_write_row *row, struct edit_counts *counts)
+{
+    const struct catalog_entity *entity = catalog->entities[row->entity_index];
+    struct table *table;
+    struct group_row *at;
+    TRY(table_for(prepare, row->entity_index, prepare_budget_bytes(prepare), &table));
+    TRY(begin_row(prepare, table, row->entity_id, entity, &at));
+    struct edit_counts of_row = {0};
+    for (uint32_t i = 0; i < row->cell_count; i++)
+        edit_write(&prepare->draft, &row->cells[i], &of_row);
+    if (of_row.changed) {
+        edit_drop_unknown(&prepare->draft, entity, &of_row);
+        TRY(finish_row(prepare, at, true));
+    }
+    counts->written += of_row.written;
+    counts->late += of_row.late;
+    return OK;
+}
+
+status prepare_record(struct prepare *prepare, struct online_write *write, uint32_t first,
+                      uint32_t end, struct edit_counts *counts, struct error *error)
+{
+    const struct catalog *catalog = catalog_current(prepare->engine->catalog);
+    int64_t now_us = store_clock_now_us(&prepare->engine->clock);
+    struct edit_counts of_record = {0};
+    for (uint32_t i = first; i < end; i++)
+        for (uint32_t k = 0; k < write->rows[i].cell_count; k++)
+            TRY(check_cell(prepare, catalog, &write->rows[i], &write->rows[i].cells[k], now_us,
+                           error));
+    for (uint32_t i = first; i < end; i++) {
+        status result = write_row(prepare, catalog, &write->rows[i], &of_record);
+        if (!status_is_ok(result)) {
+            group_undo_staged(&prepare->group);
+            return failure(prepare, result, error);
+        }
+    }
+    group_keep_staged(&prepare->group);
+    *counts = of_record;
+    return OK;
+}
+
+/* ---- erasing ---- */
+
+static status erase_target(struct prepare *prepare, const struct catalog *catalog, str entity_id,
+                           const struct online_erase_target *target, int64_t now_us,
+                           struct edit_counts *counts)
+{
+    if (target->entity_index >= catalog->entity_count)
+        return OK;
+    const struct catalog_entity *entity = catalog->entities[target->entity_index];
+    const struct catalog_version *version = NULL;
+    if (target->version_id != 0) {
+        version = catalog_version_at(catalog, target->entity_index, target->slot,
+                                     target->version_id);
+        if (version == NULL)
+            return OK; /* its values are gone with it */
+    } else if (entity->active_count == 0 &&
+               engine_table(prepare->engine, target->entity_index) == NULL) {
+        return OK;
+    }
+    /* A row that is there mostly shrinks: a full store must not keep anybody from erasing. */
+    struct table *table;
+    struct group_row *at;
+    TRY(table_for(prepare, target->entity_index, prepare_budget_bytes(prepare), &table));
+    TRY(begin_row(prepare, table, entity_id, entity, &at));
+    struct edit_counts of_row = {0};
+    edit_drop_unknown(&prepare->draft, entity, &of_row);
+    if (version != NULL)
+        edit_erase_version(&prepare->draft, version, now_us, &of_row);
+    else
+        edit_erase_all(&prepare->draft, entity, now_us, &of_row);
+    if (of_row.changed)
+        TRY(finish_row(prepare, at, group_row_current(at) == NULL));
+    counts->erased += of_row.erased;
+    return OK;
+}
+
+status prepare_erase(struct prepare *prepare, struct online_erase *erase,
+                     struct edit_counts *counts, struct error *error)
+{
+    const struct catalog *catalog = catalog_current(prepare->engine->catalog);
+    int64_t now_us = store_clock_now_us(&prepare->engine->clock);
+    struct edit_counts of_erase = {0};
+    for (uint32_t i = 0; i < erase->target_count; i++) {
+        status result = erase_target(prepare, catalog, erase->entity_id, &erase->targets[i], now_us,
+                                     &of_erase);
+        if (!status_is_ok(result)) {
+            group_undo_staged(&prepare->group);
+            return failure(prepare, result, error);
+        }
+    }
+    group_keep_staged(&prepare->group);
+    /* What is written next, even in the same microsecond, came after the erasure. */
+    store_clock_advance(&prepare->engine->clock, now_us + 1);
+    *counts = of_erase;
+    return OK;
+}
+
+/* ---- sweeping ---- */
+
+static void sweep_row(struct prepare *prepare, struct table *table, str entity_id,
+                      const struct catalog_entity *entity, int64_t cutoff_us,
+                      struct edit_counts *counts)
+{
+    struct group_row *at;
+    if (!status_is_ok(begin_row(prepare, table, entity_id, entity, &at)) ||
+        group_row_current(at) == NULL)
+        return;
+    struct edit_counts of_row = {0};
+    edit_sweep(&prepare->draft, entity, cutoff_us, &of_row);
+    if (!of_row.changed)
+        return;
+    if (!status_is_ok(finish_row(prepare, at, false))) {
+        group_undo_staged(&prepare->group);
+        return;
+    }
+    group_keep_staged(&prepare->group);
+    counts->expired += of_row.expired;
+}
+
+void prepare_sweep(struct prepare *prepare, const struct sweep_request *request,
+                   struct edit_counts *counts)
+{
+    const struct catalog *catalog = catalog_current(prepare->engine->catalog);
+    struct table *table = engine_table(prepare->engine, request->entity_index);
+    ASSERT(table != NULL && request->entity_index < catalog->entity_count);
+    for (uint32_t i = 0; i < request->key_count; i++)
+        sweep_row(prepare, table, request->keys[i], catalog->entities[request->entity_index],
+                  request->cutoff_us, counts);
+}

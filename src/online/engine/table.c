@@ -1,0 +1,284 @@
+#include "online/engine/table.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+
+#define FIRST_CAPACITY_LOG2 2u /* one cache line */
+#define ARRAY_ALIGN 64u
+#define CAPACITY_MASK ((uintptr_t)ARRAY_ALIGN - 1)
+
+/* Stands for a row that was removed; never followed. */
+static struct row tombstone;
+
+static inline struct table_slot *slots_of(uintptr_t array)
+{
+    return (struct table_slot *)(array & ~CAPACITY_MASK);
+}
+
+static inline uint32_t mask_of(uintptr_t array)
+{
+    return (1u << (array & CAPACITY_MASK)) - 1;
+}
+
+static inline uint32_t shard_index(uint64_t hash)
+{
+    return (uint32_t)(hash >> (64 - TABLE_SHARD_BITS));
+}
+
+static inline uintptr_t load_array(const struct table_shard *shard)
+{
+    return atomic_load_explicit(&shard->array, memory_order_acquire);
+}
+
+/* Slots may be filled up to 3/4: at 7/8 a miss would look at 32 of them. */
+static inline uint32_t fill_limit(uint32_t capacity_log2)
+{
+    return 3u << capacity_log2 >> 2;
+}
+
+struct table *table_create(struct epoch_limbo *limbo, uint64_t *memory_bytes)
+{
+    struct table *table = memory_alloc_zero(sizeof(*table));
+    if (table == NULL)
+        return NULL;
+    table->limbo = limbo;
+    table->memory_bytes = memory_bytes;
+    *memory_bytes += memory_size(table);
+    return table;
+}
+
+static void free_array(void *context, void *block)
+{
+    uint64_t *memory_bytes = context;
+    *memory_bytes -= memory_size(block);
+    memory_free(block);
+}
+
+static void destroy_shard(struct table *table, struct table_shard *shard)
+{
+    uintptr_t array = load_array(shard);
+    if (array == 0)
+        return;
+    for (uint32_t i = 0; i <= mask_of(array); i++) {
+        struct row *row = atomic_load_explicit(&slots_of(array)[i].row, memory_order_relaxed);
+        if (row != NULL && row != &tombstone)
+            row_destroy(row, table->memory_bytes);
+    }
+    free_array(table->memory_bytes, slots_of(array));
+}
+
+void table_destroy(struct table *table)
+{
+    if (table == NULL)
+        return;
+    for (uint32_t i = 0; i < TABLE_SHARDS; i++)
+        destroy_shard(table, &table->shards[i]);
+    *table->memory_bytes -= memory_size(table);
+    memory_free(table);
+}
+
+/* ---- readers ---- */
+
+static inline const struct row *probe(uintptr_t array, uint64_t hash, str entity_id)
+{
+    const struct table_slot *slots = slots_of(array);
+    uint32_t mask = mask_of(array);
+    for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
+        uint64_t held = atomic_load_explicit(&slots[i].hash, memory_order_acquire);
+        if (held == 0)
+            return NULL;
+        if (held != hash)
+            continue;
+        const struct row *row = atomic_load_explicit(&slots[i].row, memory_order_acquire);
+        if (row != &tombstone && row_has_id(row, entity_id))
+            return row;
+    }
+}
+
+const struct row *table_find(const struct table *table, uint64_t hash, str entity_id)
+{
+    uintptr_t array = load_array(&table->shards[shard_index(hash)]);
+    return array == 0 ? NULL : probe(array, hash, entity_id);
+}
+
+void table_prefetch(const struct table *table, uint64_t hash)
+{
+    uintptr_t array = load_array(&table->shards[shard_index(hash)]);
+    if (array != 0)
+        __builtin_prefetch(&slots_of(array)[(uint32_t)hash & mask_of(array)]);
+}
+
+/* The first row with this hash: with 64 bits it is the one, and if not, the right one is found when
+ * ids are compared. Its first line is fetched ahead. */
+static inline void prefetch_row(uintptr_t array, uint64_t hash)
+{
+    const struct table_slot *slots = slots_of(array);
+    uint32_t mask = mask_of(array);
+    for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
+        uint64_t held = atomic_load_explicit(&slots[i].hash, memory_order_acquire);
+        if (held == 0)
+            return;
+        if (held == hash) {
+            const struct row *row = atomic_load_explicit(&slots[i].row, memory_order_relaxed);
+            __builtin_prefetch(row);
+            return;
+        }
+    }
+}
+
+void table_find_batch(const struct table *table, const str *entity_ids, uint32_t count,
+                      const struct row **out)
+{
+    ASSERT(count <= TABLE_BATCH_MAX);
+    uint64_t hashes[TABLE_BATCH_MAX];
+    uintptr_t arrays[TABLE_BATCH_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        hashes[i] = table_hash(entity_ids[i]);
+        arrays[i] = load_array(&table->shards[shard_index(hashes[i])]);
+        if (arrays[i] != 0)
+            __builtin_prefetch(&slots_of(arrays[i])[(uint32_t)hashes[i] & mask_of(arrays[i])]);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (arrays[i] != 0)
+            prefetch_row(arrays[i], hashes[i]);
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = arrays[i] != 0 ? probe(arrays[i], hashes[i], entity_ids[i]) : NULL;
+}
+
+const struct row *table_walk(const struct table *table, uint32_t shard, uint32_t *position)
+{
+    uintptr_t array = load_array(&table->shards[shard]);
+    if (array == 0)
+        return NULL;
+    while (*position <= mask_of(array)) {
+        const struct row *row =
+            atomic_load_explicit(&slots_of(array)[(*position)++].row, memory_order_acquire);
+        if (row != NULL && row != &tombstone)
+            return row;
+    }
+    return NULL;
+}
+
+/* ---- the writer ---- */
+
+static void put_row(uintptr_t array, uint64_t hash, struct row *row)
+{
+    struct table_slot *slots = slots_of(array);
+    uint32_t mask = mask_of(array);
+    uint32_t i = (uint32_t)hash & mask;
+    while (atomic_load_explicit(&slots[i].hash, memory_order_relaxed) != 0)
+        i = (i + 1) & mask;
+    /* The row first: who finds the hash must find the row. */
+    atomic_store_explicit(&slots[i].row, row, memory_order_release);
+    atomic_store_explicit(&slots[i].hash, hash, memory_order_release);
+}
+
+/* Replaces the shard's array by one of this size, without tombstones. */
+static bool rebuild(struct table *table, struct table_shard *shard, uint32_t capacity_log2)
+{
+    size_t size = sizeof(struct table_slot) << capacity_log2;
+    void *block = memory_alloc_aligned(ARRAY_ALIGN, size);
+    if (block == NULL)
+        return false;
+    memset(block, 0, size);
+    *table->memory_bytes += memory_size(block);
+    uintptr_t array = (uintptr_t)block | capacity_log2;
+    uintptr_t old = load_array(shard);
+    for (uint32_t i = 0; old != 0 && i <= mask_of(old); i++) {
+        const struct table_slot *slot = &slots_of(old)[i];
+        struct row *row = atomic_load_explicit(&slot->row, memory_order_relaxed);
+        if (row != NULL && row != &tombstone)
+            put_row(array, atomic_load_explicit(&slot->hash, memory_order_relaxed), row);
+    }
+    atomic_store_explicit(&shard->array, array, memory_order_release);
+    shard->used = shard->live;
+    if (old != 0)
+        epoch_retire(table->limbo, slots_of(old), memory_size(slots_of(old)), free_array,
+                     table->memory_bytes);
+    return true;
+}
+
+status table_reserve(struct table *table, uint64_t hash, uint64_t budget_bytes)
+{
+    struct table_shard *shard = &table->shards[shard_index(hash)];
+    uintptr_t array = load_array(shard);
+    if (array == 0 ||
+        shard->used + shard->reserved + 1 > fill_limit((uint32_t)(array & CAPACITY_MASK))) {
+        /* Room for the living and a third more: with many tombstones the size stays the same. */
+        uint32_t wanted = shard->live + shard->reserved + 1;
+        uint32_t capacity_log2 = FIRST_CAPACITY_LOG2;
+        while (fill_limit(capacity_log2) < wanted + wanted / 3)
+            capacity_log2++;
+        if (sizeof(struct table_slot) << capacity_log2 > budget_bytes)
+            return status_of(STATUS_STORE_FULL);
+        if (!rebuild(table, shard, capacity_log2))
+            return status_of(STATUS_OUT_OF_MEMORY);
+    }
+    shard->reserved++;
+    return OK;
+}
+
+void table_unreserve(struct table *table, uint64_t hash)
+{
+    struct table_shard *shard = &table->shards[shard_index(hash)];
+    ASSERT(shard->reserved > 0);
+    shard->reserved--;
+}
+
+void table_insert(struct table *table, uint64_t hash, struct row *row)
+{
+    struct table_shard *shard = &table->shards[shard_index(hash)];
+    ASSERT(shard->reserved > 0);
+    put_row(load_array(shard), hash, row);
+    shard->reserved--;
+    shard->used++;
+    shard->live++;
+}
+
+static struct table_slot *slot_of_row(const struct table_shard *shard, uint64_t hash,
+                                      const struct row *held)
+{
+    uintptr_t array = load_array(shard);
+    struct table_slot *slots = slots_of(array);
+    uint32_t i = (uint32_t)hash & mask_of(array);
+    while (atomic_load_explicit(&slots[i].row, memory_order_relaxed) != held) {
+        ASSERT(atomic_load_explicit(&slots[i].hash, memory_order_relaxed) != 0);
+        i = (i + 1) & mask_of(array);
+    }
+    return &slots[i];
+}
+
+void table_replace(struct table *table, uint64_t hash, const struct row *held, struct row *row)
+{
+    const struct table_shard *shard = &table->shards[shard_index(hash)];
+    atomic_store_explicit(&slot_of_row(shard, hash, held)->row, row, memory_order_release);
+}
+
+void table_remove(struct table *table, uint64_t hash, const struct row *held)
+{
+    struct table_shard *shard = &table->shards[shard_index(hash)];
+    atomic_store_explicit(&slot_of_row(shard, hash, held)->row, &tombstone, memory_order_release);
+    shard->live--;
+}
+
+void table_shrink(struct table *table, uint64_t hash)
+{
+    struct table_shard *shard = &table->shards[shard_index(hash)];
+    uintptr_t array = load_array(shard);
+    uint32_t capacity_log2 = (uint32_t)(array & CAPACITY_MASK);
+    uint32_t wanted = shard->live + shard->reserved;
+    if (array == 0)
+        return;
+    if (wanted == 0) {
+        atomic_store_explicit(&shard->array, 0, memory_order_release);
+        shard->used = 0;
+        epoch_retire(table->limbo, slots_of(array), memory_size(slots_of(array)), free_array,
+                     table->memory_bytes);
+        return;
+    }
+    /* An eighth or less is in use: then it is at least a quarter afterwards. */
+    if (capacity_log2 <= FIRST_CAPACITY_LOG2 || wanted > 1u << capacity_log2 >> 3)
+        return;
+    if (!rebuild(table, shard, capacity_log2 - 1))
+        return; /* it stays as large as it is */
+}
