@@ -18,23 +18,16 @@ static void statistics_done(struct online_statistics *request)
 status describe_submit(struct describe *describe, struct service *service, struct arena *arena,
                        struct loop *loop, void (*done)(struct describe *describe), void *user)
 {
-    const struct catalog *catalog = service_catalog(service);
-    uint64_t *version_ids = arena_alloc_array(arena, describe->count, sizeof(*version_ids));
     describe->statistics =
         arena_alloc_array(arena, describe->count, sizeof(*describe->statistics));
-    if (version_ids == NULL || describe->statistics == NULL)
+    if (describe->statistics == NULL)
         return status_of(STATUS_OUT_OF_MEMORY);
-    for (uint32_t i = 0; i < describe->count; i++) {
-        const struct catalog_feature *feature =
-            catalog_find_feature_id(catalog, describe->feature_ids[i]);
-        version_ids[i] = feature ? feature->active->id : 0;
-    }
     describe->done = done;
     describe->user = user;
     describe->request = (struct online_statistics){.loop = loop,
                                                    .done = statistics_done,
                                                    .user = describe,
-                                                   .version_ids = version_ids,
+                                                   .version_ids = describe->version_ids,
                                                    .count = describe->count,
                                                    .out = describe->statistics};
     service->online->driver->statistics(service->online, &describe->request);

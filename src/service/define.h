@@ -11,19 +11,19 @@
 void define_submit(struct service *service, struct registry_request *request, struct loop *loop,
                    void (*done)(struct registry_request *request), void *user);
 
-/* Live statistics of some features' active versions, taken together. The features may be gone when
- * they come: look them up again by id. */
+/* Live statistics of some feature versions, taken together. Versions may be gone by the time they come:
+ * look them up again. */
 struct describe {
     struct online_statistics request; /* private */
     void (*done)(struct describe *describe);
     void *user;
-    int64_t *feature_ids;
-    struct statistics *statistics; /* one per feature id; out */
+    const uint64_t *version_ids;   /* the caller's, arena memory */
     uint32_t count;
+    struct statistics *statistics; /* one per version id; out */
 };
 
-/* The caller has set feature_ids and count (arena memory). NOT_FOUND never: an id that is gone has
- * empty statistics. OUT_OF_MEMORY: `done` is not called. */
+/* The caller has set version_ids and count. An id that is not known has empty statistics.
+ * OUT_OF_MEMORY: `done` is not called. */
 MUST_CHECK status describe_submit(struct describe *describe, struct service *service,
                                   struct arena *arena, struct loop *loop,
                                   void (*done)(struct describe *describe), void *user);

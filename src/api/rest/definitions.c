@@ -145,6 +145,11 @@ static void deleted(struct registry_request *request)
     http_respond_end(change->exchange);
 }
 
+static status out_of_memory(struct error *error)
+{
+    return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+}
+
 static status not_found(struct error *error)
 {
     return error_set(error, STATUS_NOT_FOUND, "not_found", "Feature not found");
@@ -167,8 +172,7 @@ static status prepare_delete(struct change *change)
     if (feature == NULL)
         return not_found(&change->error);
     if (!arena_copy_str(&exchange->arena, feature->definition.name, &change->name))
-        return error_set(&change->error, STATUS_OUT_OF_MEMORY, "out_of_memory",
-                         "not enough memory");
+        return out_of_memory(&change->error);
     change->request.operation = REGISTRY_DELETE_FEATURE;
     return OK;
 }
@@ -185,6 +189,8 @@ void api_feature_delete(struct http_exchange *exchange)
 struct listing {
     struct http_exchange *exchange;
     struct describe describe;
+    int64_t *feature_ids; /* one per version described, except when one definition is shown */
+    uint64_t *version_ids;
     uint32_t next; /* feature to write next */
     uint32_t written;
     int64_t next_cursor; /* 0: the list ends here */
@@ -193,29 +199,48 @@ struct listing {
 
 #define LISTING_SLICE 64u /* features written before others have their turn */
 
+static status describe_features(struct listing *listing, void (*done)(struct describe *describe))
+{
+    struct http_exchange *exchange = listing->exchange;
+    listing->describe.version_ids = listing->version_ids;
+    if (!status_is_ok(describe_submit(&listing->describe, api_of(exchange)->service,
+                                      &exchange->arena, exchange->loop, done, listing)))
+        return out_of_memory(&listing->error);
+    return OK;
+}
+
+static void find_statistics(const struct describe *describe, uint64_t version_id,
+                            struct statistics *out)
+{
+    statistics_init(out);
+    for (uint32_t i = 0; i < describe->count; i++) {
+        if (describe->version_ids[i] == version_id)
+            *out = describe->statistics[i];
+    }
+}
+
 static void shown(struct describe *describe)
 {
     struct listing *listing = describe->user;
     struct http_exchange *exchange = listing->exchange;
-    const struct catalog_feature *feature = catalog_find_feature_id(
-        service_catalog(api_of(exchange)->service), describe->feature_ids[0]);
-    if (feature == NULL) {
-        not_found(&listing->error);
+    const struct catalog_feature *feature =
+        catalog_find_feature(service_catalog(api_of(exchange)->service),
+                             exchange->request.path_parameters[0]);
+    struct statistics *statistics =
+        feature ? arena_alloc_array(&exchange->arena, feature->version_count, sizeof(*statistics))
+                : NULL;
+    if (statistics == NULL) {
+        if (feature)
+            out_of_memory(&listing->error);
+        else
+            not_found(&listing->error);
         api_fail(exchange, &listing->error);
         return;
     }
-    json_encode_feature(api_respond_json_begin(exchange), feature, &describe->statistics[0], true);
+    for (uint32_t i = 0; i < feature->version_count; i++)
+        find_statistics(describe, feature->versions[i].id, &statistics[i]);
+    json_encode_feature_versions(api_respond_json_begin(exchange), feature, statistics);
     http_respond_end(exchange);
-}
-
-static status describe_features(struct listing *listing, void (*done)(struct describe *describe))
-{
-    struct http_exchange *exchange = listing->exchange;
-    if (!status_is_ok(describe_submit(&listing->describe, api_of(exchange)->service,
-                                      &exchange->arena, exchange->loop, done, listing)))
-        return error_set(&listing->error, STATUS_OUT_OF_MEMORY, "out_of_memory",
-                         "not enough memory");
-    return OK;
 }
 
 static status show(struct listing *listing)
@@ -227,12 +252,13 @@ static status show(struct listing *listing)
         service_catalog(api_of(exchange)->service), exchange->request.path_parameters[0]);
     if (feature == NULL)
         return not_found(&listing->error);
-    listing->describe.feature_ids = arena_alloc(&exchange->arena, sizeof(int64_t));
-    if (listing->describe.feature_ids == NULL)
-        return error_set(&listing->error, STATUS_OUT_OF_MEMORY, "out_of_memory",
-                         "not enough memory");
-    listing->describe.feature_ids[0] = feature->id;
-    listing->describe.count = 1;
+    listing->version_ids = arena_alloc_array(&exchange->arena, feature->version_count,
+                                             sizeof(*listing->version_ids));
+    if (listing->version_ids == NULL)
+        return out_of_memory(&listing->error);
+    for (uint32_t i = 0; i < feature->version_count; i++)
+        listing->version_ids[i] = feature->versions[i].id;
+    listing->describe.count = feature->version_count;
     return describe_features(listing, shown);
 }
 
@@ -258,7 +284,7 @@ static bool produce_list(struct http_exchange *exchange, struct buffer *out)
     for (uint32_t i = 0; i < LISTING_SLICE && listing->next < describe->count; i++) {
         uint32_t at = listing->next++;
         const struct catalog_feature *feature =
-            catalog_find_feature_id(catalog, describe->feature_ids[at]);
+            catalog_find_feature_id(catalog, listing->feature_ids[at]);
         if (feature == NULL)
             continue; /* deleted since the list was made */
         if (listing->written++ > 0)
@@ -350,19 +376,22 @@ static status list(struct listing *listing)
     TRY(api_query_parse(exchange, "entity feature_group tag q limit cursor", &query,
                         &listing->error));
     TRY(read_filter(&query, &filter, &listing->error));
-    describe->feature_ids =
-        arena_alloc(&exchange->arena, (catalog->feature_count + 1u) * sizeof(int64_t));
-    if (describe->feature_ids == NULL)
-        return error_set(&listing->error, STATUS_OUT_OF_MEMORY, "out_of_memory",
-                         "not enough memory");
+    listing->feature_ids =
+        arena_alloc_array(&exchange->arena, catalog->feature_count, sizeof(int64_t));
+    listing->version_ids =
+        arena_alloc_array(&exchange->arena, catalog->feature_count, sizeof(uint64_t));
+    if (listing->feature_ids == NULL || listing->version_ids == NULL)
+        return out_of_memory(&listing->error);
     for (uint32_t i = 0; i < catalog->feature_count; i++) {
-        if (!filter_fits(&filter, catalog->features[i]))
+        const struct catalog_feature *feature = catalog->features[i];
+        if (!filter_fits(&filter, feature))
             continue;
         if (describe->count == filter.limit) {
-            listing->next_cursor = describe->feature_ids[describe->count - 1];
+            listing->next_cursor = listing->feature_ids[describe->count - 1];
             break;
         }
-        describe->feature_ids[describe->count++] = catalog->features[i]->id;
+        listing->feature_ids[describe->count] = feature->id;
+        listing->version_ids[describe->count++] = feature->active->id;
     }
     return describe_features(listing, listed);
 }

@@ -13,7 +13,9 @@ struct service_change {
     struct error error;
 };
 
-static void answer_service(struct http_exchange *exchange, str name)
+/* `unknown`: of the change that is answered, or NULL. */
+static void answer_service(struct http_exchange *exchange, str name,
+                           const struct json_unknown *unknown)
 {
     const struct catalog_service *service =
         catalog_find_service(service_catalog(api_of(exchange)->service), name);
@@ -24,7 +26,11 @@ static void answer_service(struct http_exchange *exchange, str name)
         api_fail(exchange, error);
         return;
     }
-    json_encode_service(api_respond_json_begin(exchange), service);
+    struct buffer *out = api_respond_json_begin(exchange);
+    if (unknown)
+        json_encode_service_changed(out, service, unknown);
+    else
+        json_encode_service(out, service);
     http_respond_end(exchange);
 }
 
@@ -32,7 +38,7 @@ static void changed(struct registry_request *request)
 {
     struct service_change *change = request->user;
     if (status_is_ok(request->status))
-        answer_service(change->exchange, change->definition.name);
+        answer_service(change->exchange, change->definition.name, &change->unknown);
     else
         api_fail(change->exchange, &request->error);
 }
@@ -78,7 +84,7 @@ void api_service_get(struct http_exchange *exchange)
     struct api_query query;
     struct error *error = api_error(exchange);
     if (status_is_ok(api_query_parse(exchange, "", &query, error)))
-        answer_service(exchange, exchange->request.path_parameters[0]);
+        answer_service(exchange, exchange->request.path_parameters[0], NULL);
     else
         api_fail(exchange, error);
 }

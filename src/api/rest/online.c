@@ -119,10 +119,8 @@ static status online_batch(struct http_exchange *exchange, struct vectors *vecto
     TRY(api_query_parse(exchange, "entity metadata dtype", &query, error));
     TRY(api_require_json(exchange, error));
     TRY(choose_format(exchange, &query, vectors));
-    error_loc_name(error, STR("body"));
     TRY(json_decode_batch_read(exchange->request.body, query.strict, &exchange->arena, &body,
                                error));
-    error_clear(error);
     TRY(api_check_entity_ids(body.entity_ids, body.id_count, "entity_ids", error));
     if (body.entity.len == 0)
         body.entity = api_query_get(&query, STR("entity"));
@@ -197,10 +195,8 @@ static status user_batch(struct http_exchange *exchange, struct vectors *vectors
     struct error *error = &vectors->error;
     TRY(api_query_parse(exchange, "entity metadata", &query, error));
     TRY(api_require_json(exchange, error));
-    error_loc_name(error, STR("body"));
     TRY(json_decode_user_batch(exchange->request.body, query.strict, &exchange->arena, &body,
                                error));
-    error_clear(error);
     TRY(api_check_entity_ids(body.user_ids, body.id_count, "user_ids", error));
     vectors->json.metadata = body.metadata;
     TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
