@@ -38,7 +38,9 @@ void bulk_reader_destroy(struct bulk_reader *reader);
 /* Gives the next bytes; `last` with the final (maybe empty) piece. Only after BULK_NEED_MORE or at
  * the start. The reader keeps what it needs of them. False without memory. */
 MUST_CHECK bool bulk_reader_feed(struct bulk_reader *reader, str piece, bool last);
-/* The record's texts are in the arena. Lines count from 1; a CSV row's line is where it begins. */
+/* The record's texts are in the arena; the names of its features too, or live as long as the reader.
+ * With BAD and FATAL *error is set whole, its loc included. A row that fails for lack of memory is
+ * FATAL (OUT_OF_MEMORY). CSV rows that are empty lines are skipped as blank NDJSON lines are. Lines count from 1; a CSV row's line is where it begins. */
 enum bulk_next bulk_reader_next(struct bulk_reader *reader, const struct catalog *catalog,
                                 int64_t now_us, struct arena *arena, struct ingest_record *out,
                                 uint64_t *line, struct error *error);

@@ -7,6 +7,9 @@
 #include "base/error.h"
 #include "model/cell.h"
 
+/* Errors: MALFORMED, or INVALID with a loc that starts with "body" (whatever it was before). Texts
+ * and lists are in the arena. */
+
 /* POST /features/online */
 struct json_batch_read {
     const str *entity_ids; /* at most LIMIT_READ_IDS: more is INVALID */

@@ -1,5 +1,5 @@
-/* NumPy .npy files, version 1.0 (or 2.0 when the header needs it): C order, little endian, <f8 or <f4.
- * Format: NumPy Enhancement Proposal 1. */
+/* NumPy .npy files, version 1.0: C order, little endian, <f8 or <f4. Format: NumPy Enhancement
+ * Proposal 1. */
 #ifndef FEATURED_CODEC_NPY_H
 #define FEATURED_CODEC_NPY_H
 

@@ -1,0 +1,283 @@
+/* Answers of the read routes (json_read.h): the hot path of serving. Room is checked once per value,
+ * then raw pointers write. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/json_string.h"
+#include "codec/json_document.h"
+#include "codec/json_read.h"
+#include "codec/number_text.h"
+
+/* The tail of a buffer while it is written to. */
+struct writer {
+    char *at;
+    char *end;
+    struct buffer *out;
+};
+
+#define VALUE_ROOM 64 /* of any value without bytes of its own, and what stands around it */
+
+static struct writer writer_begin(struct buffer *out)
+{
+    struct writer writer = {out->data + out->len, out->data + out->capacity, out};
+    if (out->failed || out->data == NULL)
+        writer.at = writer.end = NULL;
+    return writer;
+}
+
+/* How much was written so far counts as the buffer's. */
+static void writer_sync(struct writer *writer)
+{
+    if (writer->at)
+        writer->out->len = (size_t)(writer->at - writer->out->data);
+}
+
+static bool writer_grow(struct writer *writer, size_t room)
+{
+    writer_sync(writer);
+    writer->at = buffer_reserve(writer->out, room);
+    writer->end = writer->at ? writer->out->data + writer->out->capacity : NULL;
+    return writer->at != NULL;
+}
+
+static inline bool writer_room(struct writer *writer, size_t room)
+{
+    return likely((size_t)(writer->end - writer->at) >= room) || writer_grow(writer, room);
+}
+
+static inline void put(struct writer *writer, const char *text, size_t len)
+{
+    memcpy(writer->at, text, len);
+    writer->at += len;
+}
+
+#define PUT(writer, literal) put(writer, literal, sizeof(literal) - 1)
+
+/* A byte's high bit is set where the byte is below 0x20, a quote or a backslash (and, harmlessly,
+ * sometimes above one of those). */
+static inline uint64_t special_bytes(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t quotes = word ^ ones * '"';
+    uint64_t slashes = word ^ ones * '\\';
+    uint64_t low = (word - ones * 0x20) & ~word;
+    return (low | ((quotes - ones) & ~quotes) | ((slashes - ones) & ~slashes)) & (ones * 0x80);
+}
+
+/* Short texts without anything to escape go eight bytes at a time; the rest is json_string's. */
+static void put_string(struct writer *writer, str text)
+{
+    size_t i = 0;
+    if (!writer_room(writer, text.len + VALUE_ROOM))
+        return;
+    char *start = writer->at;
+    *writer->at++ = '"';
+    for (; i + 8 <= text.len; i += 8) {
+        uint64_t word;
+        memcpy(&word, text.data + i, sizeof(word));
+        if (special_bytes(word))
+            break;
+        put(writer, text.data + i, sizeof(word));
+    }
+    for (; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+        if (c < 0x20 || c == '"' || c == '\\')
+            break;
+        *writer->at++ = (char)c;
+    }
+    if (likely(i == text.len)) {
+        *writer->at++ = '"';
+        return;
+    }
+    writer->at = start;
+    writer_sync(writer);
+    json_append_string(writer->out, text);
+    *writer = writer_begin(writer->out);
+}
+
+static void put_time(struct writer *writer, int64_t time_us)
+{
+    *writer->at++ = '"';
+    writer->at += clock_format_rfc3339(time_us, writer->at);
+    *writer->at++ = '"';
+}
+
+static void put_embedding(struct writer *writer, const struct value_embedding *embedding)
+{
+    size_t numbers = (size_t)embedding->dimension * (NUMBER_FLOAT32_BYTES + 1);
+    if (!writer_room(writer, numbers + VALUE_ROOM))
+        return;
+    *writer->at++ = '[';
+    for (uint32_t i = 0; i < embedding->dimension; i++) {
+        float number;
+        memcpy(&number, (const char *)embedding->data + i * sizeof(number), sizeof(number));
+        if (i)
+            *writer->at++ = ',';
+        writer->at = number_write_float(writer->at, number);
+    }
+    *writer->at++ = ']';
+}
+
+static void put_bytes_value(struct writer *writer, const struct value *value)
+{
+    if (value->type == DATA_TYPE_STRING)
+        put_string(writer, value->text);
+    else if (value->type == DATA_TYPE_EMBEDDING)
+        put_embedding(writer, &value->embedding);
+    else if (writer_room(writer, value->text.len + VALUE_ROOM))
+        put(writer, value->text.data, value->text.len);
+}
+
+/* There is VALUE_ROOM before and, unless memory failed, a few bytes of room after. */
+static void put_value(struct writer *writer, const struct value *value)
+{
+    if (value->is_null) {
+        PUT(writer, "null");
+        return;
+    }
+    switch (value->type) {
+    case DATA_TYPE_INT:
+        writer->at = number_write_int64(writer->at, value->integer);
+        break;
+    case DATA_TYPE_FLOAT:
+        writer->at = number_write_double(writer->at, value->real);
+        break;
+    case DATA_TYPE_BOOLEAN:
+        if (value->boolean)
+            PUT(writer, "true");
+        else
+            PUT(writer, "false");
+        break;
+    case DATA_TYPE_TIMESTAMP:
+        put_time(writer, value->timestamp_us);
+        break;
+    case DATA_TYPE_STRING:
+    case DATA_TYPE_EMBEDDING:
+    case DATA_TYPE_JSON:
+        put_bytes_value(writer, value);
+        break;
+    case DATA_TYPE_COUNT:
+        ASSERT(value->type < DATA_TYPE_COUNT);
+    }
+}
+
+void json_encode_value(struct buffer *out, const struct value *value)
+{
+    struct writer writer = writer_begin(out);
+    if (writer_room(&writer, VALUE_ROOM))
+        put_value(&writer, value);
+    writer_sync(&writer);
+}
+
+status json_encode_key(struct arena *arena, str name, str *out)
+{
+    struct buffer buffer;
+    buffer_init(&buffer, SIZE_MAX);
+    json_append_string(&buffer, name);
+    buffer_append_char(&buffer, ':');
+    bool copied = !buffer.failed && arena_copy_str(arena, buffer_str(&buffer), out);
+    buffer_fini(&buffer);
+    return copied ? OK : status_of(STATUS_OUT_OF_MEMORY);
+}
+
+static bool is_held(const struct cell *cell)
+{
+    return cell->state == CELL_PRESENT || cell->state == CELL_NULL;
+}
+
+static inline const struct cell *cell_at(const struct cell *cells, const uint32_t *index,
+                                         uint32_t i)
+{
+    return &cells[index ? index[i] : i];
+}
+
+static void put_features(struct writer *writer, const struct json_vector *vector,
+                         const struct cell *cells, const uint32_t *index)
+{
+    bool first = true;
+    for (uint32_t i = 0; i < vector->key_count; i++) {
+        const struct cell *cell = cell_at(cells, index, i);
+        str key = vector->keys[i];
+        if (vector->only_held && !is_held(cell))
+            continue;
+        if (!writer_room(writer, key.len + VALUE_ROOM))
+            return;
+        if (!first)
+            *writer->at++ = ',';
+        first = false;
+        put(writer, key.data, key.len);
+        if (likely(cell->state == CELL_PRESENT))
+            put_value(writer, &cell->value);
+        else
+            PUT(writer, "null");
+    }
+}
+
+static str state_name(enum cell_state state)
+{
+    switch (state) {
+    case CELL_PRESENT:
+        return STR("PRESENT");
+    case CELL_NULL:
+        return STR("NULL_VALUE");
+    case CELL_EXPIRED:
+        return STR("OUTSIDE_MAX_AGE");
+    case CELL_NOT_REGISTERED:
+        return STR("NOT_REGISTERED");
+    case CELL_NOT_FOUND:
+    default:
+        return STR("NOT_FOUND");
+    }
+}
+
+static void put_metadata(struct writer *writer, const struct json_vector *vector,
+                         const struct cell *cells, const uint32_t *index)
+{
+    bool first = true;
+    for (uint32_t i = 0; i < vector->key_count; i++) {
+        const struct cell *cell = cell_at(cells, index, i);
+        str key = vector->keys[i];
+        str state = state_name(cell->state);
+        if (vector->only_held && !is_held(cell))
+            continue;
+        if (!writer_room(writer, key.len + 2 * VALUE_ROOM))
+            return;
+        if (!first)
+            *writer->at++ = ',';
+        first = false;
+        put(writer, key.data, key.len);
+        PUT(writer, "{\"event_timestamp\":");
+        if (is_held(cell) || cell->state == CELL_EXPIRED)
+            put_time(writer, cell->event_time_us);
+        else
+            PUT(writer, "null");
+        PUT(writer, ",\"status\":\"");
+        put(writer, state.data, state.len);
+        PUT(writer, "\"}");
+    }
+}
+
+void json_encode_vector(struct buffer *out, const struct json_vector *vector, str entity_id,
+                        const struct cell *cells, const uint32_t *index)
+{
+    struct writer writer = writer_begin(out);
+    if (!writer_room(&writer, vector->id_key.len + VALUE_ROOM))
+        return;
+    put(&writer, vector->id_key.data, vector->id_key.len);
+    put_string(&writer, entity_id);
+    if (!writer_room(&writer, VALUE_ROOM))
+        return;
+    PUT(&writer, ",\"features\":{");
+    put_features(&writer, vector, cells, index);
+    if (!writer_room(&writer, VALUE_ROOM))
+        return;
+    *writer.at++ = '}';
+    if (vector->metadata) {
+        PUT(&writer, ",\"metadata\":{");
+        put_metadata(&writer, vector, cells, index);
+        if (!writer_room(&writer, VALUE_ROOM))
+            return;
+        *writer.at++ = '}';
+    }
+    *writer.at++ = '}';
+    writer_sync(&writer);
+}
