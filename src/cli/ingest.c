@@ -1,0 +1,311 @@
+/* `featured ingest`: rows from files or standard input into a running server. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/ingest_result.h"
+#include "cli/ingest_source.h"
+#include "cli/progress.h"
+#include "cli/terminal.h"
+#include "cli/units.h"
+
+#define TARGET_BYTES_MAX ((size_t)1 << 20)
+#define MESSAGES_BYTES_MAX ((size_t)16 << 20)
+#define PART_BYTES_MIN 1024u
+
+static const struct cli_option OPTIONS[] = {
+    {.name = "format",
+     .value = "FORMAT",
+     .choices = "ndjson|csv",
+     .help = "What the rows are written in. Without this option, the file's name says it: .csv, "
+             ".ndjson or .jsonl."},
+    {.name = "entity",
+     .value = "NAME",
+     .help = "The entity whose rows these are, where the names of the features leave it open."},
+    {.name = "id-column",
+     .value = "NAME",
+     .help = "CSV: the column with the entity ids. Without this option, entity_id."},
+    {.name = "timestamp-column",
+     .value = "NAME",
+     .help =
+         "CSV: the column with the event times. Without this option, event_timestamp if there is "
+         "such a column; else values are true as of now."},
+    {.name = "columns",
+     .value = "A,B,...",
+     .help =
+         "CSV: take only these columns. Without this option, all, and one that is no feature is "
+         "an error."},
+    {.name = "on-error",
+     .value = "WHAT",
+     .fallback = "stop",
+     .choices = "stop|skip",
+     .help = "At a bad row: stop (the rows before it stay), or skip it and go on."},
+    {.name = "part-size",
+     .value = "SIZE",
+     .fallback = "64MiB",
+     .help = "A large file is sent in parts of about this size, cut between rows."},
+    CLI_OPTION_SERVER,
+    CLI_OPTION_ENV_FILE,
+};
+
+static int run(int argc, char **argv);
+
+const struct cli_command CLI_INGEST = {
+    .name = "ingest",
+    .summary = "load rows of feature values from files or standard input",
+    .operands = "FILE...",
+    .operands_min = 1,
+    .operands_max = -1,
+    .description =
+        "Streams the files to the server in bounded memory and shows how far it is, how fast, and "
+        "the time left. FILE - is standard input (give --format).\n\n"
+        "A line of NDJSON is {\"entity_id\":\"u1\",\"features\":{\"age\":25},"
+        "\"event_timestamp\":\"2026-01-02T03:04:05Z\"}; a CSV file has a header line that names "
+        "entity_id, event_timestamp (optional) and features. Rows that are refused are named with "
+        "file and line, and make the exit status 1. Sending a file again whose rows carry event "
+        "times is harmless.",
+    .examples = "featured ingest events.ndjson\ta file\n"
+                "featured ingest --id-column tailnum --on-error skip flights.csv\ta CSV file with "
+                "its own id column\n"
+                "zcat events.gz | featured ingest --format ndjson -\ta stream",
+    .options = OPTIONS,
+    .option_count = ARRAY_LEN(OPTIONS),
+    .run = run,
+};
+
+struct ingest {
+    const struct cli_arguments *arguments;
+    struct client *client;
+    struct client_answer answer;
+    struct buffer target;
+    struct buffer messages;
+    uint64_t part_bytes;
+    struct ingest_source source;
+    struct progress progress;
+    struct ingest_result result; /* of the file at hand */
+    struct error error;
+};
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text);
+    size_t end_len = strlen(end);
+    return len >= end_len &&
+           str_eq_nocase(str_of(text + len - end_len, end_len), str_of(end, end_len));
+}
+
+static bool choose_format(const struct cli_arguments *arguments, const char *path,
+                          enum ingest_format *out)
+{
+    const char *given = cli_argument(arguments, "format");
+    if (given != NULL)
+        *out = strcmp(given, "csv") == 0 ? INGEST_CSV : INGEST_NDJSON;
+    else if (ends_with(path, ".csv"))
+        *out = INGEST_CSV;
+    else if (ends_with(path, ".ndjson") || ends_with(path, ".jsonl"))
+        *out = INGEST_NDJSON;
+    else
+        return false;
+    return true;
+}
+
+static bool check_formats(const struct cli_arguments *arguments)
+{
+    enum ingest_format format;
+    for (int i = 0; i < arguments->operand_count; i++) {
+        if (choose_format(arguments, arguments->operands[i], &format))
+            continue;
+        cli_complain(&CLI_INGEST,
+                     "the name of %s does not say its format: give --format ndjson or "
+                     "--format csv",
+                     strcmp(arguments->operands[i], "-") ? arguments->operands[i]
+                                                         : "standard input");
+        return false;
+    }
+    return true;
+}
+
+/* Commas stay as they are: they separate, no name holds one. */
+static void build_target(struct ingest *ingest)
+{
+    static const struct {
+        const char *option;
+        const char *parameter;
+    } PARAMETERS[] = {
+        {"on-error", "on_error"},   {"entity", "entity"},
+        {"id-column", "id_column"}, {"timestamp-column", "timestamp_column"},
+        {"columns", "columns"},
+    };
+    buffer_append_str(&ingest->target, STR("/features/ingest/bulk"));
+    for (size_t i = 0; i < ARRAY_LEN(PARAMETERS); i++) {
+        str rest = str_from_cstr(cli_argument(ingest->arguments, PARAMETERS[i].option));
+        if (rest.len == 0)
+            continue;
+        buffer_append_format(&ingest->target, "%c%s=", i == 0 ? '?' : '&', PARAMETERS[i].parameter);
+        while (rest.len > 0) {
+            client_append_encoded(&ingest->target, str_split(rest, ',', &rest));
+            if (rest.len > 0)
+                buffer_append_char(&ingest->target, ',');
+        }
+    }
+    buffer_append_char(&ingest->target, '\0');
+}
+
+static void tick(void *context)
+{
+    struct ingest *ingest = context;
+    progress_update(&ingest->progress, ingest->source.bytes, ingest->source.rows);
+}
+
+static ssize_t read_piece(void *context, char *to, size_t room)
+{
+    struct ingest *ingest = context;
+    return ingest_source_read(&ingest->source, to, room);
+}
+
+/* What was said so far of rows that were refused. */
+static void print_messages(struct ingest *ingest)
+{
+    if (ingest->messages.len == 0)
+        return;
+    progress_clear(&ingest->progress);
+    fwrite(ingest->messages.data, 1, ingest->messages.len, stderr);
+    buffer_reset(&ingest->messages, SIZE_MAX);
+}
+
+static status send_parts(struct ingest *ingest)
+{
+    const struct client_upload upload = {.read = read_piece, .tick = tick, .context = ingest};
+    const char *type = ingest->source.format == INGEST_CSV ? "text/csv" : "application/x-ndjson";
+    while (!ingest->result.stopped && ingest_source_next_part(&ingest->source)) {
+        status sent =
+            client_upload(ingest->client, ingest->target.failed ? NULL : ingest->target.data, type,
+                          &upload, &ingest->answer, &ingest->error);
+        if (ingest->source.read_errno != 0)
+            return error_set(&ingest->error, STATUS_IO, "file", "cannot read on: %s",
+                             strerror(ingest->source.read_errno));
+        TRY(sent);
+        status added = ingest_result_add(&ingest->result, &ingest->answer, &ingest->source,
+                                         &ingest->messages, &ingest->error);
+        print_messages(ingest);
+        TRY(added);
+    }
+    return OK;
+}
+
+static void print_summary(const struct ingest *ingest)
+{
+    struct buffer line;
+    const struct ingest_result *result = &ingest->result;
+    double seconds = (double)ingest->progress.elapsed_ns / 1e9;
+    double rate = seconds > 0 ? (double)result->rows_accepted / seconds : 0;
+    buffer_init(&line, 4096);
+    buffer_append_format(&line, "%s: ", ingest->source.name);
+    terminal_append_count(&line, result->rows_accepted);
+    buffer_append_str(&line, STR(" rows ingested ("));
+    terminal_append_count(&line, result->values_written);
+    buffer_append_str(&line, STR(" values"));
+    if (result->values_late > 0) {
+        buffer_append_str(&line, STR(", "));
+        terminal_append_count(&line, result->values_late);
+        buffer_append_str(&line, STR(" of them late"));
+    }
+    buffer_append_str(&line, STR(")"));
+    if (result->rows_rejected > 0) {
+        buffer_append_str(&line, STR(", "));
+        terminal_append_count(&line, result->rows_rejected);
+        buffer_append_str(&line, STR(" rejected"));
+    }
+    buffer_append_format(&line, " in %.1f s, ", seconds);
+    terminal_append_count(&line, (uint64_t)rate);
+    buffer_append_str(&line, STR(" rows/s\n"));
+    fwrite(line.data, 1, line.len, stdout);
+    fflush(stdout);
+    buffer_fini(&line);
+}
+
+static void print_rejections(const struct ingest *ingest)
+{
+    const struct ingest_result *result = &ingest->result;
+    if (result->rows_rejected > result->errors_said)
+        fprintf(stderr, "%s: … and %" PRIu64 " more rows rejected\n", ingest->source.name,
+                result->rows_rejected - result->errors_said);
+    if (result->stopped)
+        cli_complain(&CLI_INGEST,
+                     "stopped at the first bad row; the %" PRIu64 " rows before it are "
+                     "ingested. --on-error skip goes on",
+                     result->rows_accepted);
+}
+
+static int ingest_file(struct ingest *ingest, const char *path)
+{
+    enum ingest_format format;
+    bool known = choose_format(ingest->arguments, path, &format);
+    ingest->result = (struct ingest_result){0};
+    if (!known || !status_is_ok(ingest_source_open(&ingest->source, path, format,
+                                                   ingest->part_bytes, &ingest->error))) {
+        cli_complain(&CLI_INGEST, "%s", ingest->error.detail);
+        return CLI_FAILED;
+    }
+    progress_start(&ingest->progress, ingest->source.name, ingest->source.total_bytes);
+    status sent = send_parts(ingest);
+    progress_clear(&ingest->progress);
+    if (status_is_ok(sent) || ingest->result.rows_accepted > 0)
+        print_summary(ingest);
+    print_rejections(ingest);
+    if (!status_is_ok(sent))
+        cli_complain(&CLI_INGEST, "%s: %s", ingest->source.name, ingest->error.detail);
+    ingest_source_close(&ingest->source);
+    return status_is_ok(sent) && ingest->result.rows_rejected == 0 && !ingest->result.stopped
+               ? CLI_OK
+               : CLI_FAILED;
+}
+
+/* One file after the other; the first that does not go through whole ends it, unless bad rows are
+ * to be skipped. */
+static int ingest_files(struct ingest *ingest)
+{
+    bool skips = strcmp(cli_argument(ingest->arguments, "on-error"), "skip") == 0;
+    int result = CLI_OK;
+    for (int i = 0; i < ingest->arguments->operand_count; i++) {
+        if (ingest_file(ingest, ingest->arguments->operands[i]) == CLI_OK)
+            continue;
+        result = CLI_FAILED;
+        if (!skips || ingest->answer.http_status == 0)
+            break;
+    }
+    return result;
+}
+
+static int run(int argc, char **argv)
+{
+    struct cli_arguments arguments;
+    struct ingest ingest = {.arguments = &arguments};
+    int result = cli_arguments_parse(&CLI_INGEST, argc, argv, &arguments);
+    if (result != CLI_CONTINUE)
+        return result;
+    error_clear(&ingest.error);
+    client_answer_init(&ingest.answer);
+    buffer_init(&ingest.target, TARGET_BYTES_MAX);
+    buffer_init(&ingest.messages, MESSAGES_BYTES_MAX);
+    result = CLI_USAGE;
+    if (!units_parse_size(str_from_cstr(cli_argument(&arguments, "part-size")),
+                          &ingest.part_bytes) ||
+        ingest.part_bytes < PART_BYTES_MIN)
+        (void)cli_argument_refuse(&arguments, "part-size", UNITS_SIZE_ACCEPTED ", at least 1k");
+    else if (!status_is_ok(
+                 client_create(cli_argument(&arguments, "server"), &ingest.client, &ingest.error)))
+        cli_complain(&CLI_INGEST, "%s", ingest.error.detail);
+    else if (check_formats(&arguments)) {
+        build_target(&ingest);
+        result = ingest_files(&ingest);
+    }
+    buffer_fini(&ingest.messages);
+    buffer_fini(&ingest.target);
+    client_answer_fini(&ingest.answer);
+    client_destroy(ingest.client);
+    cli_arguments_fini(&arguments);
+    return result;
+}

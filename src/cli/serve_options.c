@@ -1,0 +1,234 @@
+#include "cli/serve_options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MIN_MEMORY_BYTES                                                                           \
+    (UINT64_C(16) << 20)                 /* below, not even the empty tables and queues fit        \
+                                          */
+#define TIMEOUT_MS_MAX INT64_C(86400000) /* a day: longer is a slip of the unit */
+
+/* The fallbacks of the limits are those of http/http_limits.h; a test holds them together. */
+static const struct cli_option OPTIONS[] = {
+    {.name = "listen",
+     .value = "HOST:PORT",
+     .fallback = "127.0.0.1:8000",
+     .setting = true,
+     .help = "The address to listen on. Port 0 takes a free one; without a host (:8000) the server "
+             "listens on every address of the machine. The line on standard output that says the "
+             "server is ready names the address."},
+    {.name = "data",
+     .value = "DIR",
+     .fallback = "./featured-data",
+     .setting = true,
+     .help = "The data directory; made if it is not there. One server at a time uses it."},
+    {.name = "threads",
+     .value = "N",
+     .setting = true,
+     .help = "Event loops. Without this option, one for each core."},
+    {.name = "max-memory",
+     .value = "SIZE",
+     .setting = true,
+     .help = "Memory of the online store (8GiB, 512MiB). Beyond it writes get a clear error; "
+             "nothing is evicted. Without this option, 70 % of the machine's memory or of the "
+             "control group's limit."},
+    {.name = "max-header-bytes",
+     .value = "SIZE",
+     .fallback = "16KiB",
+     .setting = true,
+     .help = "Request line and headers of one request together; more is answered 431."},
+    {.name = "max-body-bytes",
+     .value = "SIZE",
+     .fallback = "16MiB",
+     .setting = true,
+     .help = "A JSON body; more is answered 413."},
+    {.name = "max-bulk-bytes",
+     .value = "SIZE",
+     .fallback = "1GiB",
+     .setting = true,
+     .help = "The body of one bulk ingestion, which is streamed; more is answered 413."},
+    {.name = "max-connections",
+     .value = "N",
+     .fallback = "10000",
+     .setting = true,
+     .help = "Connections at once; further ones wait to be accepted."},
+    {.name = "idle-timeout-ms",
+     .value = "MS",
+     .fallback = "75000",
+     .setting = true,
+     .help = "A connection without a request is closed after so many milliseconds. This and the "
+             "other times are also taken with a unit: 75s, 2m."},
+    {.name = "read-timeout-ms",
+     .value = "MS",
+     .fallback = "30000",
+     .setting = true,
+     .help = "The time from the first byte of a request to its last; then 408. A streamed body "
+             "starts it again with each piece."},
+    {.name = "write-timeout-ms",
+     .value = "MS",
+     .fallback = "30000",
+     .setting = true,
+     .help = "A client that takes nothing of its answer for so long is cut off."},
+    {.name = "drain-timeout-ms",
+     .value = "MS",
+     .fallback = "10000",
+     .setting = true,
+     .help = "On SIGTERM or SIGINT, requests under way get so long to finish."},
+    {.name = "cors-origin",
+     .value = "ORIGIN",
+     .setting = true,
+     .help = "Let pages of this origin (https://example.org, or * for any) call the API from a "
+             "browser. Without this option, none."},
+    {.name = "strict",
+     .setting = true,
+     .help = "Treat every request as if it said strict=true: unknown fields and names are errors."},
+    {.name = "log-level",
+     .value = "LEVEL",
+     .fallback = "info",
+     .setting = true,
+     .choices = "debug|info|warn|error",
+     .help = "The least important lines to log on standard error."},
+    CLI_OPTION_ENV_FILE,
+};
+
+const struct cli_command CLI_SERVE = {
+    .name = "serve",
+    .summary = "run the server",
+    .operands = "",
+    .description =
+        "Runs the feature store: definitions in SQLite in the data directory, the newest values in "
+        "memory, HTTP and JSON on one address. Nothing else needs to be installed or started. "
+        "SIGTERM and SIGINT end it after the requests under way.",
+    .examples =
+        "featured serve\ton http://127.0.0.1:8000, data in ./featured-data\n"
+        "featured serve --listen :8000 --max-memory 8GiB\ton every address, memory bounded\n"
+        "FEATURED_LISTEN=127.0.0.1:0 featured serve\ton a free port, by the environment",
+    .options = OPTIONS,
+    .option_count = ARRAY_LEN(OPTIONS),
+    .run = cli_serve,
+};
+
+static bool take_size(const struct cli_arguments *arguments, const char *name, uint64_t least,
+                      uint64_t *out)
+{
+    uint64_t bytes;
+    const char *text = cli_argument(arguments, name);
+    if (!units_parse_size(str_from_cstr(text), &bytes)) {
+        (void)cli_argument_refuse(arguments, name, UNITS_SIZE_ACCEPTED);
+        return false;
+    }
+    if (bytes < least || bytes > INT64_MAX) {
+        char accepted[64];
+        snprintf(accepted, sizeof(accepted), "expected at least %llu bytes",
+                 (unsigned long long)least);
+        (void)cli_argument_refuse(arguments, name, accepted);
+        return false;
+    }
+    *out = bytes;
+    return true;
+}
+
+static bool take_timeout(const struct cli_arguments *arguments, const char *name, int64_t least,
+                         int64_t *out)
+{
+    int64_t ms;
+    const char *text = cli_argument(arguments, name);
+    if (units_parse_duration_ms(str_from_cstr(text), 1, &ms) && ms >= least &&
+        ms <= TIMEOUT_MS_MAX) {
+        *out = ms;
+        return true;
+    }
+    (void)cli_argument_refuse(arguments, name,
+                              least > 0 ? "expected milliseconds or 30s, 2m; from 1 ms to a day"
+                                        : "expected milliseconds or 30s, 2m; at most a day");
+    return false;
+}
+
+static bool take_limits(const struct cli_arguments *arguments, struct http_limits *out)
+{
+    struct http_limits limits = HTTP_LIMITS_DEFAULT;
+    uint64_t header_bytes, body_bytes, connections;
+    if (!take_size(arguments, "max-header-bytes", 1024, &header_bytes) ||
+        !take_size(arguments, "max-body-bytes", 1024, &body_bytes) ||
+        !take_size(arguments, "max-bulk-bytes", 1024, &limits.bulk_body_bytes) ||
+        !take_timeout(arguments, "idle-timeout-ms", 1, &limits.idle_timeout_ms) ||
+        !take_timeout(arguments, "read-timeout-ms", 1, &limits.read_timeout_ms) ||
+        !take_timeout(arguments, "write-timeout-ms", 1, &limits.write_timeout_ms) ||
+        !cli_argument_uint64(arguments, "max-connections", 1, 1000000, &connections))
+        return false;
+    limits.header_bytes = (size_t)header_bytes;
+    limits.body_bytes = (size_t)body_bytes;
+    limits.connections = (uint32_t)connections;
+    *out = limits;
+    return true;
+}
+
+static bool take_resources(const struct cli_arguments *arguments, struct serve_options *out)
+{
+    uint64_t threads = serve_default_threads();
+    out->max_memory_bytes = serve_default_memory_bytes();
+    if (cli_argument(arguments, "threads") != NULL &&
+        !cli_argument_uint64(arguments, "threads", 1, SERVE_THREADS_MAX, &threads))
+        return false;
+    out->threads = (unsigned)threads;
+    return cli_argument(arguments, "max-memory") == NULL ||
+           take_size(arguments, "max-memory", MIN_MEMORY_BYTES, &out->max_memory_bytes);
+}
+
+/* An origin is scheme://host[:port], without a path: a browser compares it letter by letter. */
+static bool is_origin(const char *text)
+{
+    const char *host = strstr(text, "://");
+    if (strcmp(text, "*") == 0)
+        return true;
+    if (host == NULL || host == text || host[3] == '\0' || strchr(host + 3, '/') != NULL)
+        return false;
+    for (const char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 0x7f || *at == ',')
+            return false;
+    }
+    return true;
+}
+
+static bool take_texts(const struct cli_arguments *arguments, struct serve_options *out)
+{
+    const char *listen = cli_argument(arguments, "listen");
+    if (!units_parse_address(str_from_cstr(listen), out->host_text, &out->port)) {
+        (void)cli_argument_refuse(arguments, "listen", UNITS_ADDRESS_ACCEPTED);
+        return false;
+    }
+    out->host = out->host_text[0] ? out->host_text : "::";
+    out->data_dir = cli_argument(arguments, "data");
+    if (out->data_dir[0] == '\0') {
+        (void)cli_argument_refuse(arguments, "data", "expected a directory");
+        return false;
+    }
+    out->cors_origin = cli_argument(arguments, "cors-origin");
+    if (out->cors_origin != NULL && !is_origin(out->cors_origin)) {
+        (void)cli_argument_refuse(arguments, "cors-origin",
+                                  "expected an origin such as https://example.org, or *");
+        return false;
+    }
+    out->strict = cli_argument_is_on(arguments, "strict");
+    return log_parse_level(cli_argument(arguments, "log-level"), &out->log_level);
+}
+
+int serve_options_parse(int argc, char **argv, struct serve_options *out)
+{
+    memset(out, 0, sizeof(*out));
+    int result = cli_arguments_parse(&CLI_SERVE, argc, argv, &out->arguments);
+    if (result != CLI_CONTINUE)
+        return result;
+    const struct cli_arguments *arguments = &out->arguments;
+    if (take_texts(arguments, out) && take_resources(arguments, out) &&
+        take_limits(arguments, &out->limits) &&
+        take_timeout(arguments, "drain-timeout-ms", 0, &out->drain_timeout_ms))
+        return CLI_CONTINUE;
+    cli_arguments_fini(&out->arguments);
+    return CLI_USAGE;
+}
+
+void serve_options_fini(struct serve_options *options)
+{
+    cli_arguments_fini(&options->arguments);
+}

@@ -1,0 +1,41 @@
+/* The settings of `featured serve`, from flags, environment and env file. */
+#ifndef FEATURED_CLI_SERVE_OPTIONS_H
+#define FEATURED_CLI_SERVE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/units.h"
+#include "http/http_limits.h"
+
+#define SERVE_THREADS_MAX 128u
+
+struct serve_options {
+    const char *host; /* an address or a name; never empty: "::" stands for every address */
+    uint16_t port;    /* 0: a free one */
+    const char *data_dir;
+    unsigned threads;
+    uint64_t max_memory_bytes;
+    struct http_limits limits;
+    int64_t drain_timeout_ms;
+    const char *cors_origin; /* NULL: CORS is off */
+    bool strict;
+    enum log_level log_level;
+    /* what the texts above point into */
+    char host_text[UNITS_HOST_MAX];
+    struct cli_arguments arguments;
+};
+
+/* CLI_CONTINUE, or the exit status with which to end (see cli_arguments_parse()). The texts point
+ * into *out, argv and the environment: *out must stay where it is. */
+MUST_CHECK int serve_options_parse(int argc, char **argv, struct serve_options *out);
+void serve_options_fini(struct serve_options *options);
+
+/* 70 % of the machine's memory, or of the control group's limit where that is lower. */
+uint64_t serve_default_memory_bytes(void);
+/* The cores this process may run on. */
+unsigned serve_default_threads(void);
+
+#endif
