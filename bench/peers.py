@@ -184,8 +184,9 @@ class Featured(Server):
             if answer["rows_accepted"] != last - first or answer["rows_rejected"] != 0:
                 raise RuntimeError(f"bulk ingestion: {answer}")
 
-    def metrics(self):
-        return self.request("GET", "/metrics").decode()
+    def metric(self, name):
+        text = self.request("GET", "/metrics").decode()
+        return float(re.search(rf"^{name} (\S+)", text, re.MULTILINE)[1])
 
     def check(self, numbers):
         """Every way of reading gives the values that were written."""

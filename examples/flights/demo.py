@@ -82,13 +82,16 @@ class Server:
         self.start_ms = (time.monotonic() - started) * 1000
         self.connection = http.client.HTTPConnection(urllib.parse.urlsplit(self.url).netloc)
 
-    def run(self, command, *arguments, quiet=False):
-        """One subcommand of featured against this server; its own output is part of the show."""
+    def run(self, command, *arguments, folder=None):
+        """One subcommand of featured against this server. Its progress goes where ours goes; the
+        lines it printed are returned."""
         done = subprocess.run([self.binary, command, *arguments, "--server", self.url],
-                              stdout=subprocess.DEVNULL if quiet else None,
-                              stdin=subprocess.DEVNULL, check=False)
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                              cwd=folder, check=False)
         if done.returncode != 0:
+            print(done.stdout, file=sys.stderr)
             raise Failure(f"`featured {command}` failed with status {done.returncode}")
+        return done.stdout.splitlines()
 
     def call(self, method, path, body=None):
         """One request on the connection that stays open; the answer as text, and how long it
@@ -110,12 +113,6 @@ class Server:
     def read_service(self, entity_id, service):
         return self.get(f"/features/online/{urllib.parse.quote(entity_id)}"
                         f"?feature_service={service}")["features"]
-
-    def values_late(self):
-        """How many values were older than the one held, from /metrics."""
-        text = self.call("GET", "/metrics")[0].decode()
-        late = re.search(r"^featured\w*values_late\w* (\d+)", text, re.MULTILINE)
-        return int(late[1]) if late else None
 
     def stop(self):
         if self.process.poll() is None:
@@ -189,13 +186,17 @@ def start(binary, directory):
 
 
 def ingest(server, folder, files, rows):
+    """Returns how many values were older than the one held when they arrived."""
+    late = 0
     started = time.monotonic()
     for name in files:
-        server.run("ingest", os.path.join(folder, name))
+        for line in server.run("ingest", name, folder=folder):
+            out.line(line)
+            found = re.search(r"([\d,]+) of them late", line)
+            late += int(found[1].replace(",", "")) if found else 0
     seconds = time.monotonic() - started
-    late = server.values_late()
     out.good(f"{rows:,} rows in {seconds:.1f} s: {rows / seconds:,.0f} rows/s through one "
-             f"connection" + ("" if late is None else f", {late:,} values late"))
+             f"connection, {late:,} values late")
     return late
 
 
@@ -313,7 +314,7 @@ def demo(binary, cache, directory, keep, servers):
     servers.append(ordered)
 
     out.step("Definitions: examples/flights/features.yaml")
-    ordered.run("apply", "--yes", DEFINITIONS)
+    out.line(ordered.run("apply", "--yes", DEFINITIONS)[-1])
     features = ordered.get("/features")["features"]
     out.line(f"{len(features)} features of {len(ENTITIES)} entities, of the types "
              f"{', '.join(sorted({feature['data_type'] for feature in features}))}")
@@ -336,8 +337,9 @@ def demo(binary, cache, directory, keep, servers):
     out.step("The same rows shuffled, into a second server: the newest event must win")
     shuffled = start(binary, os.path.join(directory, "shuffled"))
     servers.append(shuffled)
-    shuffled.run("apply", "--yes", DEFINITIONS, quiet=True)
-    ingest(shuffled, os.path.join(cache, "shuffled"), FILES[::-1], total)
+    shuffled.run("apply", "--yes", DEFINITIONS)
+    if not ingest(shuffled, os.path.join(cache, "shuffled"), FILES[::-1], total):
+        raise Failure("rows without order must be late")
     check_everything(shuffled, states)
     for one, other in zip(everything(ordered, states), everything(shuffled, states)):
         if one != other:
