@@ -101,12 +101,12 @@ void http_set_header(struct http_exchange *exchange, str name, str value);
 
 /* A whole answer; the body is copied. For HEAD the body is counted and left out. `content_type` may
  * be empty if there is no body. */
-void http_respond(struct http_exchange *exchange, int status, str content_type, str body);
+void http_respond(struct http_exchange *exchange, int code, str content_type, str body);
 
 /* A whole answer written straight into the connection's output, with no copy: begin gives a buffer to
  * append the body to, end sends it. Nothing may happen in between but appending. If the buffer failed,
  * end answers 503. */
-struct buffer *http_respond_begin(struct http_exchange *exchange, int status, str content_type);
+struct buffer *http_respond_begin(struct http_exchange *exchange, int code, str content_type);
 void http_respond_end(struct http_exchange *exchange);
 
 /* problem+json (422: FastAPI's list) from an error. */
@@ -124,7 +124,7 @@ struct http_stream {
     bool (*produce)(struct http_exchange *exchange, struct buffer *out);
     void (*finish)(struct http_exchange *exchange); /* may be NULL */
 };
-void http_respond_stream(struct http_exchange *exchange, int status, str content_type,
+void http_respond_stream(struct http_exchange *exchange, int code, str content_type,
                          struct http_stream stream);
 
 /* Streamed request bodies: stop and go on reading from the socket. */
