@@ -348,8 +348,8 @@ static status allocate_slots(struct catalog_builder *builder, struct error *erro
                              STR_ARG(draft->entity->name), LIMIT_SLOTS_PER_ENTITY);
         draft->slots =
             arena_alloc_array(arena, (size_t)held + draft->slots_needed, sizeof(*draft->slots));
-        draft->active = arena_alloc_array(arena, draft->active_needed,
-                                          sizeof(const struct catalog_version *));
+        draft->active =
+            arena_alloc_array(arena, draft->active_needed, sizeof(const struct catalog_version *));
         if (draft->slots == NULL || draft->active == NULL)
             return out_of_memory(error);
         for (uint32_t slot = 0; slot < held; slot++) {

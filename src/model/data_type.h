@@ -8,8 +8,8 @@
 #include "base/str.h"
 
 enum data_type {
-    DATA_TYPE_INT,       /* int64 */
-    DATA_TYPE_FLOAT,     /* finite IEEE 754 binary64 */
+    DATA_TYPE_INT,   /* int64 */
+    DATA_TYPE_FLOAT, /* finite IEEE 754 binary64 */
     DATA_TYPE_BOOLEAN,
     DATA_TYPE_STRING,    /* UTF-8, may hold NUL */
     DATA_TYPE_TIMESTAMP, /* µs since 1970, UTC, in the bounds of base/clock.h */

@@ -140,8 +140,7 @@ static status check_service_features(const struct service_definition *definition
     str name;
     uint32_t version;
     if (definition->feature_count == 0 || definition->feature_count > LIMIT_SERVICE_FEATURES) {
-        (void)error_set(error, STATUS_INVALID,
-                        definition->feature_count ? "too_long" : "too_short",
+        (void)error_set(error, STATUS_INVALID, definition->feature_count ? "too_long" : "too_short",
                         "features must name 1 to %u features", LIMIT_SERVICE_FEATURES);
         return invalid_at(error, "features");
     }
@@ -157,8 +156,7 @@ static status check_service_features(const struct service_definition *definition
     return OK;
 }
 
-status service_definition_validate(const struct service_definition *definition,
-                                   struct error *error)
+status service_definition_validate(const struct service_definition *definition, struct error *error)
 {
     TRY(check_name("name", definition->name, error));
     TRY(check_service_features(definition, error));

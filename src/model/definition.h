@@ -53,8 +53,8 @@ struct service_definition {
 bool definition_name_is_valid(str name);
 /* "name" or "name@version" (1 … 2^31-1); *version is 0 if none is written. False if neither. */
 MUST_CHECK bool definition_parse_reference(str text, str *name, uint32_t *version);
-/* INVALID with loc ["body", field] (appended to what the error holds: start from a cleared one) and a
- * detail that says what is accepted. The data type itself was checked when it was parsed. */
+/* INVALID with loc ["body", field] (appended to what the error holds: start from a cleared one) and
+ * a detail that says what is accepted. The data type itself was checked when it was parsed. */
 MUST_CHECK status definition_validate(const struct feature_definition *definition,
                                       struct error *error);
 MUST_CHECK status service_definition_validate(const struct service_definition *definition,

@@ -50,8 +50,8 @@ static bool columns_eq(const struct feature_definition *a, const struct feature_
            optional_eq(&a->source, &b->source) &&
            optional_eq(&a->transformation, &b->transformation) &&
            str_eq(a->tags_json, b->tags_json) && number_eq(&a->min_value, &b->min_value) &&
-           number_eq(&a->max_value, &b->max_value) &&
-           number_eq(&a->mean_value, &b->mean_value) && number_eq(&a->std_dev, &b->std_dev);
+           number_eq(&a->max_value, &b->max_value) && number_eq(&a->mean_value, &b->mean_value) &&
+           number_eq(&a->std_dev, &b->std_dev);
 }
 
 static void change_create(struct definition_change *out)
@@ -70,8 +70,8 @@ status definition_change_register(const struct catalog_builder_feature *current,
     return OK;
 }
 
-/* The active version if the type is its own; the newest one if that is waiting to be activated; else
- * the number after the newest. */
+/* The active version if the type is its own; the newest one if that is waiting to be activated;
+ * else the number after the newest. */
 static status choose_version(const struct catalog_builder_feature *current,
                              const struct feature_definition *requested,
                              struct definition_change *change, struct error *error)
@@ -132,8 +132,7 @@ status definition_change_activate(const struct catalog_builder_feature *current,
 }
 
 int64_t definition_change_dead_before(const struct catalog_builder_feature *current,
-                                      const struct catalog_builder_version *version,
-                                      int64_t now_us)
+                                      const struct catalog_builder_version *version, int64_t now_us)
 {
     return cell_rule_dead_before(version->dead_before_us, now_us,
                                  current->definition.ttl_seconds * 1000000);

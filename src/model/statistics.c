@@ -49,8 +49,7 @@ static void add_number(struct statistics *statistics, double number)
 {
     bool first = statistics->count == 1;
     double before = statistics->mean;
-    statistics->mean =
-        first ? number : move_towards(before, number, 1 / (double)statistics->count);
+    statistics->mean = first ? number : move_towards(before, number, 1 / (double)statistics->count);
     if (!first)
         statistics->m2 += (number - before) * (number - statistics->mean);
     if (first || number < statistics->min)
@@ -59,8 +58,7 @@ static void add_number(struct statistics *statistics, double number)
         statistics->max = number;
 }
 
-void statistics_add(struct statistics *statistics, const struct value *value,
-                    int64_t event_time_us)
+void statistics_add(struct statistics *statistics, const struct value *value, int64_t event_time_us)
 {
     double number;
     if (event_time_us > statistics->last_event_time_us)

@@ -11,12 +11,12 @@
 #define STATISTICS_NO_EVENT INT64_MIN
 
 struct statistics {
-    uint64_t count;      /* values that are not null */
+    uint64_t count; /* values that are not null */
     uint64_t null_count;
-    double min;          /* of numeric values; embeddings by Euclidean norm */
+    double min; /* of numeric values; embeddings by Euclidean norm */
     double max;
     double mean;
-    double m2;           /* sum of squared distances from the mean */
+    double m2;                  /* sum of squared distances from the mean */
     int64_t last_event_time_us; /* STATISTICS_NO_EVENT before the first */
 };
 

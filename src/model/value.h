@@ -17,8 +17,8 @@ struct value {
     enum data_type type;
     bool is_null; /* then nothing below holds */
     union {
-        int64_t integer;      /* int */
-        double real;          /* float, finite */
+        int64_t integer; /* int */
+        double real;     /* float, finite */
         bool boolean;
         int64_t timestamp_us; /* timestamp */
         str text;             /* string, json */

@@ -15,14 +15,14 @@
 #include "runtime/loop.h"
 
 enum registry_operation {
-    REGISTRY_REGISTER_FEATURE,  /* definition; CONFLICT if the name is known */
-    REGISTRY_PUT_FEATURE,       /* definition; creates, changes, or makes a new version (design.md §7) */
-    REGISTRY_DELETE_FEATURE,    /* id; CONFLICT naming the services that use it unless force */
-    REGISTRY_ACTIVATE_VERSION,  /* name, version */
-    REGISTRY_CREATE_SERVICE,    /* service; CONFLICT if the name is known */
-    REGISTRY_PUT_SERVICE,       /* service; creates or replaces, resolving its names anew */
-    REGISTRY_DELETE_SERVICE,    /* name */
-    REGISTRY_SAVE_STATISTICS,   /* statistics */
+    REGISTRY_REGISTER_FEATURE, /* definition; CONFLICT if the name is known */
+    REGISTRY_PUT_FEATURE, /* definition; creates, changes, or makes a new version (design.md §7) */
+    REGISTRY_DELETE_FEATURE,   /* id; CONFLICT naming the services that use it unless force */
+    REGISTRY_ACTIVATE_VERSION, /* name, version */
+    REGISTRY_CREATE_SERVICE,   /* service; CONFLICT if the name is known */
+    REGISTRY_PUT_SERVICE,      /* service; creates or replaces, resolving its names anew */
+    REGISTRY_DELETE_SERVICE,   /* name */
+    REGISTRY_SAVE_STATISTICS,  /* statistics */
 };
 
 struct registry_statistics {
@@ -49,11 +49,11 @@ struct registry_request {
 
     /* out, when done */
     status status;
-    struct error error; /* if status is not OK */
-    int64_t id;         /* of the feature or service registered or changed */
-    uint32_t version_number; /* the newest version of the feature (register, put) */
-    bool created;       /* put: it was not there before */
-    bool new_version;   /* put: the type changed, version_number has yet to be activated */
+    struct error error;      /* if status is not OK */
+    int64_t id;              /* of the feature or service registered or changed */
+    uint32_t version_number; /* the one that the definition describes (register, put) */
+    bool created;            /* put: it was not there before */
+    bool new_version;        /* put: the type changed, version_number has yet to be activated */
 };
 
 struct registry {
@@ -68,8 +68,8 @@ struct registry_driver {
                               size_t *count, struct error *error) MUST_CHECK;
     /* Any thread: OK, or what is wrong, for /ready. */
     status (*check)(struct registry *registry, struct error *error) MUST_CHECK;
-    /* Finishes what was submitted, saves nothing more, ends the thread, frees. No loop may still
-     * wait for an answer. */
+    /* Finishes what was submitted (its answers are posted), saves nothing more, ends the thread,
+     * frees the catalog's image and the registry. Nobody may read the catalog any more. */
     void (*close)(struct registry *registry);
 };
 

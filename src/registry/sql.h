@@ -20,8 +20,7 @@ struct sql_value {
 
 /* Called per row of an answer; a failure ends the statement and is handed on. */
 struct sql_receiver {
-    status (*row)(void *user, const struct sql_value *columns, unsigned count,
-                  struct error *error);
+    status (*row)(void *user, const struct sql_value *columns, unsigned count, struct error *error);
     void *user;
 };
 
@@ -56,8 +55,8 @@ MUST_CHECK static inline status sql_run_values(struct sql_connection *connection
                                                struct error *error,
                                                const struct sql_value *parameters, size_t count)
 {
-    return connection->driver->execute(connection, statement, parameters, (unsigned)count,
-                                       receiver, error);
+    return connection->driver->execute(connection, statement, parameters, (unsigned)count, receiver,
+                                       error);
 }
 
 static inline struct sql_value sql_null(void)

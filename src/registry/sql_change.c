@@ -33,25 +33,24 @@ static status run_for_integer(struct change *change, enum sql_statement statemen
                           count);
 }
 
-static status check_limit(struct change *change, enum sql_statement count_statement,
-                          uint32_t limit, const char *what)
+static status check_limit(struct change *change, enum sql_statement count_statement, uint32_t limit,
+                          const char *what)
 {
     struct sql_one_integer count = {0};
     TRY(run_for_integer(change, count_statement, NULL, 0, &count));
     if (count.value < limit)
         return OK;
-    return error_set(change->error, STATUS_INVALID, "too_many", "there can be at most %u %s",
-                     limit, what);
+    return error_set(change->error, STATUS_INVALID, "too_many", "there can be at most %u %s", limit,
+                     what);
 }
 
 static status insert_version(struct change *change, int64_t feature_id, uint32_t number)
 {
     const struct feature_definition *definition = change->request->definition;
-    return sql_run(change->connection, SQL_VERSION_INSERT, NULL, change->error,
-                   sql_integer(feature_id), sql_integer(number),
-                   sql_text(str_from_cstr(data_type_name(definition->data_type))),
-                   sql_integer(definition->dimension), sql_integer(CELL_NEVER_DEAD),
-                   now_of(change));
+    return sql_run(
+        change->connection, SQL_VERSION_INSERT, NULL, change->error, sql_integer(feature_id),
+        sql_integer(number), sql_text(str_from_cstr(data_type_name(definition->data_type))),
+        sql_integer(definition->dimension), sql_integer(CELL_NEVER_DEAD), now_of(change));
 }
 
 /* An entity has one string key today; the list leaves room for more. */
@@ -112,8 +111,7 @@ static status update_columns(struct change *change, int64_t feature_id)
                    now_of(change), sql_integer(feature_id));
 }
 
-static status move_dead_before(struct change *change,
-                               const struct catalog_builder_feature *current)
+static status move_dead_before(struct change *change, const struct catalog_builder_feature *current)
 {
     for (uint32_t i = 0; i < current->version_count; i++) {
         const struct catalog_builder_version *version = &current->versions[i];
@@ -133,9 +131,8 @@ static status activate(struct change *change, const struct catalog_builder_featu
     while (version->number != number)
         version++;
     return sql_run(change->connection, SQL_FEATURE_ACTIVATE, NULL, change->error,
-                   sql_integer(number),
-                   sql_text(str_from_cstr(data_type_name(version->data_type))), now_of(change),
-                   sql_integer(current->id));
+                   sql_integer(number), sql_text(str_from_cstr(data_type_name(version->data_type))),
+                   now_of(change), sql_integer(current->id));
 }
 
 static status write_change(struct change *change, const struct definition_change *decided,
@@ -170,8 +167,8 @@ static status change_feature(struct change *change)
     struct catalog_builder_feature loaded;
     struct definition_change decided;
     bool found;
-    str name = request->operation == REGISTRY_ACTIVATE_VERSION ? request->name
-                                                               : request->definition->name;
+    str name =
+        request->operation == REGISTRY_ACTIVATE_VERSION ? request->name : request->definition->name;
     TRY(sql_load_feature(change->connection, SQL_FEATURE_BY_NAME, sql_text(name), change->arena,
                          &loaded, &found, change->error));
     const struct catalog_builder_feature *current = found ? &loaded : NULL;
@@ -283,8 +280,8 @@ static status insert_members(struct change *change, const struct member *members
         uint32_t version;
         if (!definition_parse_reference(service->features[i], &name, &version))
             return error_set(change->error, STATUS_INTERNAL, "registry", "unchecked reference");
-        int len = snprintf(resolved, sizeof(resolved), "%.*s@%" PRId64, STR_ARG(name),
-                           members[i].number);
+        int len =
+            snprintf(resolved, sizeof(resolved), "%.*s@%" PRId64, STR_ARG(name), members[i].number);
         TRY(sql_run(change->connection, SQL_SERVICE_FEATURE_INSERT, NULL, change->error,
                     sql_integer(change->request->id), sql_integer(i),
                     sql_text(service->features[i]), sql_text(str_of(resolved, (size_t)len)),
@@ -306,8 +303,10 @@ static status write_service(struct change *change, bool known)
     }
     TRY(check_limit(change, SQL_SERVICE_COUNT, LIMIT_SERVICES, "feature services"));
     struct sql_value values[] = {
-        sql_text(service->name),      sql_optional_text(&service->description),
-        sql_text(service->tags_json), now_of(change),
+        sql_text(service->name),
+        sql_optional_text(&service->description),
+        sql_text(service->tags_json),
+        now_of(change),
         now_of(change),
     };
     TRY(run_for_integer(change, SQL_SERVICE_INSERT, values, ARRAY_LEN(values), &id));

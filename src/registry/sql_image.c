@@ -232,8 +232,8 @@ static status receive_statistics(void *user, const struct sql_value *columns, un
                 .max = as_real(&columns[4], 0),
                 .mean = as_real(&columns[5], 0),
                 .m2 = as_real(&columns[6], INFINITY),
-                .last_event_time_us = columns[7].type == SQL_INTEGER ? columns[7].integer
-                                                                     : STATISTICS_NO_EVENT,
+                .last_event_time_us =
+                    columns[7].type == SQL_INTEGER ? columns[7].integer : STATISTICS_NO_EVENT,
             },
     };
     return OK;

@@ -10,9 +10,9 @@ MUST_CHECK status sql_image_load_revision(struct sql_connection *connection, uin
                                           struct error *error);
 /* The image of what the tables say now. `previous` as in catalog_builder.h. INVALID: a limit of the
  * process is passed (entities, slots), so the change that led here cannot be made. */
-MUST_CHECK status sql_image_build(struct sql_connection *connection,
-                                  const struct catalog *previous, uint64_t revision,
-                                  const struct catalog **out, struct error *error);
+MUST_CHECK status sql_image_build(struct sql_connection *connection, const struct catalog *previous,
+                                  uint64_t revision, const struct catalog **out,
+                                  struct error *error);
 /* The caller frees *out with memory_free(). */
 MUST_CHECK status sql_image_load_statistics(struct sql_connection *connection,
                                             struct registry_statistics **out, size_t *count,

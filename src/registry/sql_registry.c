@@ -11,10 +11,10 @@
 #include "registry/sql_change.h"
 #include "registry/sql_image.h"
 
-#define GROUP_MAX 4096                            /* requests of one transaction */
-#define READ_ARENA_BYTES ((size_t)256 << 20)      /* what one change reads: far below */
-#define RECLAIM_INTERVAL_NS INT64_C(10000000)     /* while an old image waits for its readers */
-#define PROBE_INTERVAL_NS INT64_C(1000000000)     /* while the database fails */
+#define GROUP_MAX 4096                        /* requests of one transaction */
+#define READ_ARENA_BYTES ((size_t)256 << 20)  /* what one change reads: far below */
+#define RECLAIM_INTERVAL_NS INT64_C(10000000) /* while an old image waits for its readers */
+#define PROBE_INTERVAL_NS INT64_C(1000000000) /* while the database fails */
 
 struct sql_registry {
     struct registry registry; /* first */
@@ -100,8 +100,8 @@ static status apply_one(struct sql_registry *self, struct registry_request *requ
     arena_reset(&self->arena);
     error_clear(error);
     TRY(sql_run(self->connection, SQL_SAVEPOINT, NULL, error));
-    status s = sql_change_apply(self->connection, &self->arena, next_now(self), request, outcome,
-                                error);
+    status s =
+        sql_change_apply(self->connection, &self->arena, next_now(self), request, outcome, error);
     if (!status_is_ok(s)) {
         if (!is_refusal(s))
             return s;
@@ -308,8 +308,8 @@ static status read_all(struct sql_registry *self, struct error *error)
     if (status_is_ok(s))
         s = sql_image_build(self->connection, NULL, revision, &image, error);
     if (status_is_ok(s))
-        s = sql_image_load_statistics(self->connection, &self->statistics,
-                                      &self->statistics_count, error);
+        s = sql_image_load_statistics(self->connection, &self->statistics, &self->statistics_count,
+                                      error);
     self->connection->driver->rollback(self->connection);
     if (!status_is_ok(s)) {
         catalog_destroy(image);

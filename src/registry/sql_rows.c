@@ -176,8 +176,7 @@ status sql_read_version(const struct sql_value *columns, unsigned count,
         !sql_as_integer(&columns[VERSION_ID], &id) || id < 1 ||
         !sql_as_integer(&columns[VERSION_NUMBER], &number) || number < 1 || number > INT32_MAX ||
         !sql_as_integer(&columns[VERSION_DIMENSION], &dimension) || dimension < 0 ||
-        dimension > LIMIT_DIMENSION ||
-        columns[VERSION_DEAD_BEFORE].type != SQL_INTEGER ||
+        dimension > LIMIT_DIMENSION || columns[VERSION_DEAD_BEFORE].type != SQL_INTEGER ||
         !data_type_parse(sql_as_text(&columns[VERSION_DATA_TYPE]), &row.version.data_type))
         return error_set(error, STATUS_INTERNAL, "registry",
                          "the registry's table feature_versions has an unreadable row of feature "
@@ -303,9 +302,9 @@ status sql_save_statistics(struct sql_connection *connection, uint64_t version_i
 {
     return sql_run(connection, SQL_STATISTICS_SAVE, NULL, error,
                    sql_integer((int64_t)statistics->count),
-                   sql_integer((int64_t)statistics->null_count),
-                   finite_or_null(statistics->min), finite_or_null(statistics->max),
-                   finite_or_null(statistics->mean), finite_or_null(statistics->m2),
+                   sql_integer((int64_t)statistics->null_count), finite_or_null(statistics->min),
+                   finite_or_null(statistics->max), finite_or_null(statistics->mean),
+                   finite_or_null(statistics->m2),
                    statistics->last_event_time_us == STATISTICS_NO_EVENT
                        ? sql_null()
                        : sql_integer(statistics->last_event_time_us),

@@ -34,10 +34,10 @@ enum sql_statement {
     SQL_SERVICE_COUNT,
     SQL_SERVICE_INSERT,
     SQL_SERVICE_UPDATE,
-    SQL_SERVICE_DELETE,           /* $1 id */
-    SQL_SERVICES_OF_FEATURE,      /* $1 feature id → name, in order */
-    SQL_SERVICE_FEATURES_ALL,     /* → service id, feature, resolved, version id; by id, position */
-    SQL_SERVICE_FEATURES_DELETE,  /* $1 service id */
+    SQL_SERVICE_DELETE,       /* $1 id */
+    SQL_SERVICES_OF_FEATURE,  /* $1 feature id → name, in order */
+    SQL_SERVICE_FEATURES_ALL, /* → service id, feature, resolved, version id; by id, position */
+    SQL_SERVICE_FEATURES_DELETE, /* $1 service id */
     SQL_SERVICE_FEATURE_INSERT,
 
     SQL_STATISTICS_SAVE, /* … $8 version id; a version that is gone: nothing happens */

@@ -6,8 +6,8 @@
 #include "registry/registry.h"
 
 /* Creates the file if it is not there, runs `PRAGMA quick_check` and the migrations, and publishes
- * the first catalog image in `catalog`. Both pointers must outlive the registry. The error says which
- * file and what to do. */
+ * the first catalog image in `catalog`. Both pointers must outlive the registry. The error says
+ * which file and what to do. */
 MUST_CHECK status registry_sqlite_open(const char *path, struct epoch *epoch,
                                        struct catalog_ref *catalog, struct registry **out,
                                        struct error *error);

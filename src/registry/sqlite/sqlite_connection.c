@@ -263,8 +263,7 @@ static status configure(struct sqlite_connection *self, struct error *error)
                                     error);
 }
 
-status sqlite_connection_open(const char *path, struct sqlite_connection **out,
-                              struct error *error)
+status sqlite_connection_open(const char *path, struct sqlite_connection **out, struct error *error)
 {
     struct sqlite_connection *self = memory_alloc_zero(sizeof(*self));
     size_t size = strlen(path) + 1;
@@ -283,8 +282,8 @@ status sqlite_connection_open(const char *path, struct sqlite_connection **out,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
                                    SQLITE_OPEN_EXRESCODE,
                                NULL);
-    status s = code == SQLITE_OK ? configure(self, error)
-                                 : sqlite_connection_failure(self, code, error);
+    status s =
+        code == SQLITE_OK ? configure(self, error) : sqlite_connection_failure(self, code, error);
     if (!status_is_ok(s)) {
         sqlite_connection_close(self);
         return s;

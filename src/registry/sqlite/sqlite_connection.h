@@ -16,8 +16,8 @@ struct sqlite_connection {
     sqlite3_stmt *commit;
 };
 
-/* Opens or creates the file, checks its every page, sets what a connection needs. The schema is next
- * (sqlite_schema.h), then sqlite_connection_prepare(). */
+/* Opens or creates the file, checks its every page, sets what a connection needs. The schema is
+ * next (sqlite_schema.h), then sqlite_connection_prepare(). */
 MUST_CHECK status sqlite_connection_open(const char *path, struct sqlite_connection **out,
                                          struct error *error);
 MUST_CHECK status sqlite_connection_prepare(struct sqlite_connection *self, struct error *error);

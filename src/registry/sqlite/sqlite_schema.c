@@ -120,8 +120,7 @@ static status record_migration(struct sqlite_connection *connection, int number,
     return s;
 }
 
-static status apply_migration(struct sqlite_connection *connection, int number,
-                              struct error *error)
+static status apply_migration(struct sqlite_connection *connection, int number, struct error *error)
 {
     const struct migration *migration = &MIGRATIONS[number - 1];
     TRY(sqlite_connection_script(connection, "BEGIN IMMEDIATE", error));
@@ -145,9 +144,8 @@ status sqlite_schema_migrate(struct sqlite_connection *connection, struct error 
                                  " name TEXT NOT NULL,"
                                  " applied_at TEXT NOT NULL)",
                                  error));
-    TRY(sqlite_connection_integer(connection,
-                                  "SELECT coalesce(max(version), 0) FROM schema_migrations", 0,
-                                  &version, error));
+    TRY(sqlite_connection_integer(
+        connection, "SELECT coalesce(max(version), 0) FROM schema_migrations", 0, &version, error));
     if (version > newest)
         return error_set(error, STATUS_UNAVAILABLE, "registry",
                          "the registry '%s' was written by a newer release (schema %" PRId64

@@ -13,8 +13,8 @@
 #include "model/limits.h"
 
 /* One version per feature; version id = 100 + feature id. */
-static status add(struct catalog_builder *builder, int64_t id, const char *name,
-                  const char *entity, struct error *error)
+static status add(struct catalog_builder *builder, int64_t id, const char *name, const char *entity,
+                  struct error *error)
 {
     struct catalog_builder_version version = {
         .id = (uint64_t)id + 100, .number = 1, .data_type = DATA_TYPE_FLOAT};
@@ -234,8 +234,7 @@ static void what_contradicts_itself_is_refused(void **state)
     (void)state;
     must_add(builder, 1, "a", "user");
     assert_int_equal(add(builder, 2, "a", "user", &error).code, STATUS_INTERNAL);
-    assert_int_equal(catalog_builder_add_feature(builder, &feature, &error).code,
-                     STATUS_INTERNAL);
+    assert_int_equal(catalog_builder_add_feature(builder, &feature, &error).code, STATUS_INTERNAL);
     catalog_builder_destroy(builder);
 
     builder = begin(NULL);

@@ -174,8 +174,7 @@ static void services(void **state)
     d.feature_count = 3;
     error_clear(&error);
     assert_int_equal(service_definition_validate(&d, &error).code, STATUS_INVALID);
-    assert_true(error_loc_next(&error, &cursor, &part) &&
-                error_loc_next(&error, &cursor, &part));
+    assert_true(error_loc_next(&error, &cursor, &part) && error_loc_next(&error, &cursor, &part));
     assert_true(str_eq(part.name, STR("features")));
     assert_true(error_loc_next(&error, &cursor, &part));
     assert_true(part.is_index && part.index == 2);

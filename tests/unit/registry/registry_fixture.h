@@ -1,0 +1,55 @@
+/* What every test of the registry stands on: a registry in a file of its own, a loop that gets the
+ * answers, and requests that are waited for. */
+#ifndef FEATURED_TESTS_REGISTRY_FIXTURE_H
+#define FEATURED_TESTS_REGISTRY_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "registry/sqlite/registry_sqlite.h"
+
+/* A registry on a file of its own, and the loop that gets the answers. */
+struct fixture {
+    char directory[64];
+    char path[96];
+    struct epoch epoch;
+    struct loop loop;
+    struct catalog_ref catalog;
+    struct registry *registry;
+};
+
+int set_up(void **state);
+/* The database and what SQLite keeps beside it. */
+void remove_files(const struct fixture *f);
+void close_registry(struct fixture *f);
+int tear_down(void **state);
+void open_registry(struct fixture *f);
+void reopen(struct fixture *f);
+/* Opening fails with an error that holds `text` and the path. */
+void refuse_open(struct fixture *f, const char *text);
+/* Requests count `pending` down when they are done. */
+void wait_for(struct fixture *f, const int *pending);
+void submit(struct fixture *f, struct registry_request *request, int *pending);
+struct registry_request *run(struct fixture *f, struct registry_request *request);
+struct feature_definition feature(const char *name, const char *entity, enum data_type data_type);
+struct registry_request run_definition(struct fixture *f, enum registry_operation operation,
+                                       const struct feature_definition *definition);
+int64_t must_register(struct fixture *f, const char *name, const char *entity,
+                      enum data_type data_type);
+struct registry_request run_activate(struct fixture *f, const char *name, uint32_t version);
+struct registry_request run_delete(struct fixture *f, int64_t id, bool force);
+struct registry_request run_service(struct fixture *f, enum registry_operation operation,
+                                    const char *name, str *features, uint32_t count);
+void assert_says(const struct registry_request *request, enum status_code code, const char *text);
+const struct catalog *catalog_of(struct fixture *f);
+/* Through another connection to the same file, as a curious administrator has. */
+void run_sql(const struct fixture *f, const char *sql);
+int64_t query(const struct fixture *f, const char *sql);
+
+#define REGISTRY_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+#endif
