@@ -122,7 +122,7 @@ class Contract:
 
     def check(self, method, target, status, headers, body):
         """`headers` is a mapping without regard to case, `body` the bytes received."""
-        where = f"{method} {target} -> {status}"
+        where = f"{method} {target[:300]} -> {status}"
         if status == 500:
             raise ContractError(f"{where}: {body[:2000]!r}")
         if not headers.get("x-request-id"):
