@@ -112,9 +112,9 @@ void http_respond_end(struct http_exchange *exchange);
 /* problem+json (422: FastAPI's list) from an error. */
 void http_respond_error(struct http_exchange *exchange, const struct error *error);
 /* The same with more members: begin leaves the object open, the caller appends `,"name":value`…, and
- * end closes it and sends. */
+ * end (with what begin gave) closes it and sends. */
 struct buffer *http_respond_error_begin(struct http_exchange *exchange, const struct error *error);
-void http_respond_error_end(struct http_exchange *exchange);
+void http_respond_error_end(struct http_exchange *exchange, struct buffer *out);
 
 /* A streamed answer of unknown length (chunked; HTTP/1.0: closes at the end). `produce` is called on
  * the loop whenever there is room, appends a piece (at most about 200 µs of work), and returns false

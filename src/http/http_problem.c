@@ -48,7 +48,7 @@ static void append_detail(struct buffer *out, int code, const struct error *erro
     buffer_append_str(out, STR("}]"));
 }
 
-void http_respond_error(struct http_exchange *exchange, const struct error *error)
+struct buffer *http_respond_error_begin(struct http_exchange *exchange, const struct error *error)
 {
     int code = status_http(error->code);
     if (status_retry_helps(error->code))
@@ -60,6 +60,16 @@ void http_respond_error(struct http_exchange *exchange, const struct error *erro
     buffer_append_uint64(out, (uint64_t)code);
     buffer_append_str(out, STR(",\"detail\":"));
     append_detail(out, code, error);
+    return out;
+}
+
+void http_respond_error_end(struct http_exchange *exchange, struct buffer *out)
+{
     buffer_append_char(out, '}');
     http_respond_end(exchange);
+}
+
+void http_respond_error(struct http_exchange *exchange, const struct error *error)
+{
+    http_respond_error_end(exchange, http_respond_error_begin(exchange, error));
 }

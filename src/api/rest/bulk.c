@@ -98,7 +98,7 @@ static void answer(struct bulk *bulk)
         out = http_respond_error_begin(exchange, &bulk->error);
         buffer_append_char(out, ',');
         append_counts(out, bulk);
-        http_respond_error_end(exchange);
+        http_respond_error_end(exchange, out);
     }
 }
 
