@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "model/cell_rule.h"
 #include "model/limits.h"
 
 /* What the image only shows as const, still to be completed. All in the image's arena. */
@@ -372,6 +373,8 @@ static void fill_slots(struct catalog_builder *builder)
             struct catalog_version *version = &draft->versions[v];
             const struct catalog_version *before = previous_version(builder, version);
             version->slot = before ? before->slot : entity->entity->slot_count++;
+            if (before && before->dead_before_us > version->dead_before_us)
+                version->dead_before_us = before->dead_before_us;
             entity->slots[version->slot] = (struct catalog_slot){
                 .version_id = version->id,
                 .version = version,
@@ -471,4 +474,16 @@ status catalog_builder_finish(struct catalog_builder *builder, const struct cata
     builder->image = NULL;
     catalog_builder_destroy(builder);
     return OK;
+}
+
+void catalog_builder_end_ttl(const struct catalog *unpublished, int64_t feature_id, int64_t now_us,
+                             int64_t old_ttl_us)
+{
+    const struct catalog_feature *feature = catalog_find_feature_id(unpublished, feature_id);
+    for (uint32_t i = 0; feature && i < feature->version_count; i++) {
+        struct catalog_version *version =
+            (struct catalog_version *)(uintptr_t)&feature->versions[i];
+        version->dead_before_us =
+            cell_rule_dead_before(version->dead_before_us, now_us, old_ttl_us);
+    }
 }

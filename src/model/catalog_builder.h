@@ -1,8 +1,9 @@
 /* Builds a catalog image from the rows of a registry: begin, add features (each with all its
  * versions) in any order, add services, finish. The builder copies every text. One thread.
  *
- * Entity indexes and slots of the previous image are carried over by name and version id; what
- * disappeared leaves an empty slot. After a failure the builder can only be destroyed. */
+ * Entity indexes, slots and `dead_before` of the previous image are carried over by name and
+ * version id; what disappeared leaves an empty slot. After a failure the builder can only be
+ * destroyed. */
 #ifndef FEATURED_MODEL_CATALOG_BUILDER_H
 #define FEATURED_MODEL_CATALOG_BUILDER_H
 
@@ -50,5 +51,10 @@ MUST_CHECK status catalog_builder_add_service(struct catalog_builder *builder,
 /* Gives the image and destroys the builder on success. */
 MUST_CHECK status catalog_builder_finish(struct catalog_builder *builder,
                                          const struct catalog **out, struct error *error);
+
+/* For who publishes: in an image that nobody else has seen yet, what had expired under `old_ttl_us`
+ * by `now_us` stays dead (cell_rule.h). Later images carry it over. */
+void catalog_builder_end_ttl(const struct catalog *unpublished, int64_t feature_id, int64_t now_us,
+                             int64_t old_ttl_us);
 
 #endif

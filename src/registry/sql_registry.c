@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/memory.h"
-#include "model/cell_rule.h"
+#include "model/catalog_builder.h"
 #include "registry/sql_change.h"
 #include "registry/sql_image.h"
 
@@ -133,11 +133,51 @@ static status build_next(struct sql_registry *self, const struct sql_change_outc
     return OK;
 }
 
-static void publish(struct sql_registry *self, const struct catalog *image)
+/* Until now the old TTL was in force, so what it let expire since the change was written must not
+ * return either. */
+static void publish(struct sql_registry *self, const struct catalog *image,
+                    struct registry_request *const *requests,
+                    const struct sql_change_outcome *outcomes, size_t count)
 {
+    for (size_t i = 0; i < count; i++) {
+        if (outcomes[i].ttl_changed)
+            catalog_builder_end_ttl(image, requests[i]->id, next_now(self), outcomes[i].old_ttl_us);
+    }
     struct catalog *old = (struct catalog *)(uintptr_t)catalog_current(self->catalog);
     atomic_store_explicit(&self->catalog->image, image, memory_order_release);
     epoch_retire(&self->limbo, old, old->arena.held_bytes, free_image, NULL);
+}
+
+static status write_dead_before(struct sql_registry *self, int64_t feature_id, struct error *error)
+{
+    const struct catalog_feature *feature =
+        catalog_find_feature_id(catalog_current(self->catalog), feature_id);
+    for (uint32_t i = 0; feature && i < feature->version_count; i++)
+        TRY(sql_run(self->connection, SQL_VERSION_DEAD_BEFORE, NULL, error,
+                    sql_integer(feature->versions[i].dead_before_us),
+                    sql_integer((int64_t)feature->versions[i].id)));
+    return OK;
+}
+
+/* The few milliseconds that publishing added to `dead_before`, for the next start. If this fails
+ * the change itself stands. */
+static void save_dead_before(struct sql_registry *self, struct registry_request *const *requests,
+                             const struct sql_change_outcome *outcomes, size_t count)
+{
+    size_t i = 0;
+    while (i < count && !outcomes[i].ttl_changed)
+        i++;
+    if (i == count || !status_is_ok(self->connection->driver->begin(self->connection, NULL)))
+        return;
+    status s = OK;
+    for (; i < count && status_is_ok(s); i++) {
+        if (outcomes[i].ttl_changed)
+            s = write_dead_before(self, requests[i]->id, NULL);
+    }
+    if (status_is_ok(s))
+        s = self->connection->driver->commit(self->connection, NULL);
+    if (!status_is_ok(s))
+        self->connection->driver->rollback(self->connection);
 }
 
 /* All requests in one transaction; what fails for all of them is returned. */
@@ -159,8 +199,10 @@ static status run_transaction(struct sql_registry *self, struct registry_request
         catalog_destroy(image);
         return s;
     }
-    if (image)
-        publish(self, image);
+    if (image) {
+        publish(self, image, requests, outcomes, count);
+        save_dead_before(self, requests, outcomes, count);
+    }
     return OK;
 }
 

@@ -4,8 +4,8 @@
 #include "registry/sqlite/sqlite_connection.h"
 #include "registry/sqlite/sqlite_schema.h"
 
-status registry_sqlite_open(const char *path, struct epoch *epoch, struct catalog_ref *catalog,
-                            struct registry **out, struct error *error)
+static status open_and_migrate(const char *path, struct sqlite_connection **out,
+                               struct error *error)
 {
     struct sqlite_connection *connection;
     TRY(sqlite_connection_open(path, &connection, error));
@@ -16,5 +16,21 @@ status registry_sqlite_open(const char *path, struct epoch *epoch, struct catalo
         sqlite_connection_close(connection);
         return s;
     }
-    return sql_registry_open("sqlite", &connection->connection, epoch, catalog, out, error);
+    *out = connection;
+    return OK;
+}
+
+status registry_sqlite_open(const char *path, struct epoch *epoch, struct catalog_ref *catalog,
+                            struct registry **out, struct error *error)
+{
+    struct sqlite_connection *connection;
+    struct error reason;
+    error_clear(&reason);
+    status s = open_and_migrate(path, &connection, &reason);
+    if (status_is_ok(s))
+        s = sql_registry_open("sqlite", &connection->connection, epoch, catalog, out, &reason);
+    if (status_is_ok(s))
+        return OK;
+    return error_set(error, s.code, reason.type, "cannot open the registry '%s': %s", path,
+                     reason.detail);
 }

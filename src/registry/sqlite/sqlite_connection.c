@@ -53,9 +53,8 @@ status sqlite_connection_failure(const struct sqlite_connection *self, int code,
 {
     struct failure failure = describe(code & 0xFF);
     const char *message = self->database ? sqlite3_errmsg(self->database) : sqlite3_errstr(code);
-    return error_set(error, failure.code, "registry", "the registry%s%s%s failed: %s (SQLite: %s)",
-                     self->opening ? " '" : "", self->opening ? self->path : "",
-                     self->opening ? "'" : "", failure.text, message);
+    return error_set(error, failure.code, "registry", "the registry failed: %s (SQLite: %s)",
+                     failure.text, message);
 }
 
 status sqlite_connection_script(struct sqlite_connection *self, const char *sql,
@@ -107,7 +106,6 @@ status sqlite_connection_prepare(struct sqlite_connection *self, struct error *e
     }
     TRY(prepare(self, "BEGIN IMMEDIATE", &self->begin, error));
     TRY(prepare(self, "COMMIT", &self->commit, error));
-    self->opening = false;
     return OK;
 }
 
@@ -230,7 +228,6 @@ void sqlite_connection_close(struct sqlite_connection *self)
     sqlite3_finalize(self->begin);
     sqlite3_finalize(self->commit);
     sqlite3_close(self->database);
-    memory_free(self->path);
     memory_free(self);
 }
 
@@ -246,8 +243,9 @@ static status check_pages(struct sqlite_connection *self, struct error *error)
         s = sqlite_connection_failure(self, code, error);
     else if (text == NULL || strcmp(text, "ok") != 0)
         s = error_set(error, STATUS_UNAVAILABLE, "registry",
-                      "the registry '%s' is damaged: restore it from a backup (SQLite: %s)",
-                      self->path, text ? text : "");
+                      "the registry failed: the file is damaged: restore it from a backup "
+                      "(SQLite: %s)",
+                      text ? text : "");
     sqlite3_finalize(statement);
     return s;
 }
@@ -266,22 +264,18 @@ static status configure(struct sqlite_connection *self, struct error *error)
 status sqlite_connection_open(const char *path, struct sqlite_connection **out, struct error *error)
 {
     struct sqlite_connection *self = memory_alloc_zero(sizeof(*self));
-    size_t size = strlen(path) + 1;
-    if (self)
-        self->path = memory_alloc(size);
-    if (self == NULL || self->path == NULL) {
-        memory_free(self);
+    if (self == NULL)
         return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory",
                          "no memory for the registry");
-    }
-    memcpy(self->path, path, size);
     self->connection.driver = &DRIVER;
-    self->opening = true;
     /* One thread at a time uses it; who hands it over synchronises. */
     int code = sqlite3_open_v2(path, &self->database,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
                                    SQLITE_OPEN_EXRESCODE,
                                NULL);
+    /* What cannot be written is opened for reading without a word. */
+    if (code == SQLITE_OK && sqlite3_db_readonly(self->database, "main") == 1)
+        code = SQLITE_READONLY;
     status s =
         code == SQLITE_OK ? configure(self, error) : sqlite_connection_failure(self, code, error);
     if (!status_is_ok(s)) {

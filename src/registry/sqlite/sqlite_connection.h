@@ -9,8 +9,6 @@
 struct sqlite_connection {
     struct sql_connection connection; /* first */
     sqlite3 *database;
-    char *path;
-    bool opening; /* errors name the file: they are read by whoever starts the server */
     sqlite3_stmt *statements[SQL_STATEMENT_COUNT];
     sqlite3_stmt *begin;
     sqlite3_stmt *commit;

@@ -148,9 +148,9 @@ status sqlite_schema_migrate(struct sqlite_connection *connection, struct error 
         connection, "SELECT coalesce(max(version), 0) FROM schema_migrations", 0, &version, error));
     if (version > newest)
         return error_set(error, STATUS_UNAVAILABLE, "registry",
-                         "the registry '%s' was written by a newer release (schema %" PRId64
+                         "it was written by a newer release (schema %" PRId64
                          ", this one knows %d): start that release, or restore a backup",
-                         connection->path, version, newest);
+                         version, newest);
     for (int number = (int)version + 1; number <= newest; number++)
         TRY(apply_migration(connection, number, error));
     return OK;

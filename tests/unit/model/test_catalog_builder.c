@@ -312,6 +312,27 @@ static const struct catalog *try_build(const struct catalog *previous)
     return image;
 }
 
+static void dead_before_only_moves_forward(void **state)
+{
+    struct catalog_builder *builder = begin(NULL);
+    (void)state;
+    must_add(builder, 1, "a", "user");
+    must_add(builder, 2, "b", "user");
+    const struct catalog *first = finish(builder);
+    catalog_builder_end_ttl(first, 1, 100000000, 60000000);
+    catalog_builder_end_ttl(first, 99, 100000000, 60000000); /* nobody: nothing */
+    assert_int_equal(catalog_resolve(first, STR("a"))->dead_before_us, 40000000);
+    assert_int_equal(catalog_resolve(first, STR("b"))->dead_before_us, 0);
+    builder = begin(first); /* the rows say 0 */
+    must_add(builder, 1, "a", "user");
+    const struct catalog *second = finish(builder);
+    assert_int_equal(catalog_resolve(second, STR("a"))->dead_before_us, 40000000);
+    catalog_builder_end_ttl(second, 1, 90000000, 60000000);
+    assert_int_equal(catalog_resolve(second, STR("a"))->dead_before_us, 40000000);
+    catalog_destroy(first);
+    catalog_destroy(second);
+}
+
 /* Whichever allocation fails, nothing leaks (the sanitizers see) and the next try succeeds. */
 static void every_allocation_may_fail(void **state)
 {
@@ -343,6 +364,7 @@ int main(void)
         cmocka_unit_test(slots_hold_over_many_images),
         cmocka_unit_test(services_keep_their_versions),
         cmocka_unit_test(what_contradicts_itself_is_refused),
+        cmocka_unit_test(dead_before_only_moves_forward),
         cmocka_unit_test(entities_have_a_limit),
         cmocka_unit_test(slots_have_a_limit),
         cmocka_unit_test(every_allocation_may_fail),

@@ -150,6 +150,7 @@ static void a_changed_ttl_leaves_the_expired_dead(void **state)
     int64_t after_us = clock_wall_us();
     int64_t dead_us = catalog_resolve(catalog_of(f), STR("clicks"))->dead_before_us;
     assert_true(dead_us >= before_us - 60000000 && dead_us <= after_us - 60000000);
+    assert_true(query(f, "SELECT dead_before_us FROM feature_versions") == dead_us);
     d.ttl_seconds = 0; /* for ever: yet what was dead stays so */
     run_definition(f, REGISTRY_PUT_FEATURE, &d);
     reopen(f);
