@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "model/limits.h"
 
 /* Readers who hold an image keep it until they are quiescent. */
@@ -199,6 +200,55 @@ static void a_failing_database_is_survived(void **state)
     assert_non_null(catalog_find_feature(catalog_of(f), STR("b")));
 }
 
+/* Whichever allocation fails, the answer says so, the image stays, and the next try succeeds. */
+static void changes_survive_without_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct feature_definition d = feature("a", "user", DATA_TYPE_INT);
+    str members[] = {STR("a")};
+    int failures = 0;
+    open_registry(f);
+    must_register(f, "a", "user", DATA_TYPE_INT);
+    run_service(f, REGISTRY_CREATE_SERVICE, "s", members, 1);
+    for (uint64_t n = 0; n < 1000; n++) {
+        d.ttl_seconds = (int64_t)n + 1;
+        uint64_t revision = catalog_of(f)->revision;
+        memory_fail_after(n);
+        struct registry_request request = run_definition(f, REGISTRY_PUT_FEATURE, &d);
+        memory_fail_after(UINT64_MAX);
+        bool changed = status_is_ok(request.status);
+        assert_int_equal(catalog_of(f)->revision, revision + changed);
+        if (changed)
+            break;
+        failures++;
+        assert_int_equal(request.status.code, STATUS_OUT_OF_MEMORY);
+        assert_non_null(catalog_find_service(catalog_of(f), STR("s"))->versions[0]);
+    }
+    assert_true(failures > 5);
+}
+
+static void opening_survives_without_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct error error;
+    int failures = 0;
+    open_registry(f);
+    must_register(f, "a", "user", DATA_TYPE_INT);
+    close_registry(f);
+    for (uint64_t n = 0; f->registry == NULL; n++) {
+        memory_fail_after(n);
+        status s = registry_sqlite_open(f->path, &f->epoch, &f->catalog, &f->registry, &error);
+        memory_fail_after(UINT64_MAX);
+        if (status_is_ok(s))
+            break;
+        failures++;
+        assert_int_equal(s.code, STATUS_OUT_OF_MEMORY);
+        assert_null(catalog_of(f));
+    }
+    assert_true(failures > 5);
+    assert_int_equal(catalog_of(f)->feature_count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +257,8 @@ int main(void)
         REGISTRY_TEST(many_at_once_share_a_transaction),
         REGISTRY_TEST(a_limit_refuses_only_who_passes_it),
         REGISTRY_TEST(closing_finishes_what_was_submitted),
+        REGISTRY_TEST(changes_survive_without_memory),
+        REGISTRY_TEST(opening_survives_without_memory),
         REGISTRY_TEST(a_failing_database_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
