@@ -152,14 +152,21 @@ char *number_write_double(char *at, double value)
 }
 
 /* Whether digits × 10^-decimals reads back as `magnitude`. Both factors are exact, so the double is
- * the nearest one; rounding it to a float once more errs only where it lies half way between two. */
+ * the nearest one; rounding it once more to a float errs only if that first rounding put it half way
+ * between two floats. */
 static bool reads_back(uint64_t digits, int decimals, float magnitude)
 {
-    double nearest = decimals >= 0 ? (double)digits / POWERS_REAL[decimals]
-                                   : (double)digits * POWERS_REAL[-decimals];
+    double mantissa = (double)digits;
+    double power = POWERS_REAL[decimals >= 0 ? decimals : -decimals];
+    double nearest = decimals >= 0 ? mantissa / power : mantissa * power;
     uint64_t bits;
     memcpy(&bits, &nearest, sizeof(bits));
-    return (float)nearest == magnitude && (bits & 0x1FFFFFFF) != 0x10000000;
+    if ((float)nearest != magnitude)
+        return false;
+    if (likely((bits & 0x1FFFFFFF) != 0x10000000))
+        return true;
+    return decimals >= 0 ? fma(nearest, power, -mantissa) == 0
+                         : fma(mantissa, power, -nearest) == 0;
 }
 
 /* The nearest text of so many decimals, or its neighbour on the other side: beside a power of two
@@ -196,14 +203,15 @@ static char *write_scientific(char *at, uint64_t digits, int decimals)
     return number_write_int64(at, exponent);
 }
 
-/* Outside the range where the powers of ten are exact. */
+/* Outside the range where the powers of ten are exact; subnormal ones have as little as one digit. */
 static void find_digits_slow(float magnitude, uint64_t *digits, int *decimals)
 {
-    for (int precision = 6; precision < 10; precision++) {
+    for (int precision = 1; precision < 10; precision++) {
         char text[NUMBER_FLOAT_BYTES];
         snprintf(text, sizeof(text), "%.*e", precision - 1, (double)magnitude);
-        *digits = strtoull(text + 2, NULL, 10) +
-                  (uint64_t)(text[0] - '0') * POWERS[precision - 1];
+        *digits = (uint64_t)(text[0] - '0') * POWERS[precision - 1];
+        if (precision > 1)
+            *digits += strtoull(text + 2, NULL, 10);
         *decimals = precision - 1 - atoi(strchr(text, 'e') + 1);
         if (strtof(text, NULL) == magnitude)
             return;
