@@ -1,197 +1,269 @@
-/* Goals 7 and 9: nanoseconds per entity of a batch of 50 random ids, and memory per entity, in the
- * embedded online store filled with workload W (4 features, ids user_0 …).
+/*
+ * bench_online: what one entity costs inside a batch read of the embedded store.
  *
- *     bench_online [entities [batches]]        default 1,000,000 and 200,000
- *
- * Prints one JSON object. Reads all 4 features of each id through the port, on one thread, while
- * nothing is written. */
+ * Fills the engine through its port with workload W (four features with a TTL of an hour), then
+ * times online_read() of batches of random ids, nothing else: the ids are rendered beforehand, as
+ * they would stand in a request's buffer, and no JSON is made. One thread reads, as one event loop
+ * would. Prints one JSON object: nanoseconds per entity, one figure per run.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/assert.h"
 #include "base/clock.h"
-#include "base/hash.h"
-#include "base/memory.h"
 #include "model/catalog_builder.h"
 #include "online/engine/engine.h"
 
-#define FEATURES 4
-#define BATCH 50
-#define CHUNK_ROWS 1000
-#define ID_MAX 16
-#define SAMPLES 9
+enum {
+    FEATURE_COUNT = 4,
+    ROWS_PER_WRITE = 500,
+    ID_SIZE_BYTES = 24,
+    LOOKUPS_PER_RUN = 2000000,
+};
 
-static const char *const names[FEATURES] = {"user_age", "user_clicks_30d", "user_purchases_7d",
-                                            "user_avg_session_time"};
+static const char *const feature_names[FEATURE_COUNT] = {
+    "user_age", "user_clicks_30d", "user_purchases_7d", "user_avg_session_time"};
 
 struct bench {
-    struct epoch epoch;
+    uint64_t entities;
+    uint32_t batch;
+    unsigned runs;
+
     struct loop loop;
-    struct catalog_ref catalog;
     struct online_store *store;
-    const struct catalog_version *versions[FEATURES];
-    bool answered;
+    const struct catalog_entity *entity;
+    const struct catalog_version *versions[FEATURE_COUNT];
+
+    struct loop_task start;
+    struct online_write write;
+    struct online_write_row rows[ROWS_PER_WRITE];
+    struct online_write_cell cells[ROWS_PER_WRITE][FEATURE_COUNT];
+    uint64_t written;
+
+    struct cell read_cells[ONLINE_READ_IDS_MAX * FEATURE_COUNT];
+    str ids[ONLINE_READ_IDS_MAX];
+    char id_texts[ONLINE_READ_IDS_MAX > ROWS_PER_WRITE ? ONLINE_READ_IDS_MAX : ROWS_PER_WRITE]
+                 [ID_SIZE_BYTES];
+    uint64_t numbers[ONLINE_READ_IDS_MAX];
     uint64_t random;
 };
 
-static uint64_t next_random(struct bench *bench)
+static void fail(const char *what, const struct error *error)
 {
-    uint64_t x = bench->random;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    bench->random = x;
-    return x * UINT64_C(0x2545f4914f6cdd1d) >> 16;
+    fprintf(stderr, "bench_online: %s: %s\n", what, error != NULL ? error->detail : "failed");
+    exit(1);
 }
 
-static void make_catalog(struct bench *bench)
+static struct value value_of(uint64_t user, unsigned feature)
 {
-    const struct catalog *image;
+    static const uint64_t factors[] = {1, 7919, 1}, moduli[] = {70, 1000, 20};
+    if (feature == FEATURE_COUNT - 1) {
+        double real = (double)(user * 37 % 60000 * 10 + 5) / 1000;
+        return (struct value){.type = DATA_TYPE_FLOAT, .real = real};
+    }
+    uint64_t integer = user * factors[feature] % moduli[feature];
+    return (struct value){.type = DATA_TYPE_INT, .integer = (int64_t)integer};
+}
+
+static str id_of(char text[ID_SIZE_BYTES], uint64_t user)
+{
+    int len = snprintf(text, ID_SIZE_BYTES, "user_%" PRIu64, user);
+    return str_of(text, (size_t)len);
+}
+
+/* splitmix64 (Steele, Lea, Flood, 2014): the same users in every run of the program. */
+static uint64_t random_next(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static const struct catalog *build_catalog(void)
+{
+    struct error error;
     struct catalog_builder *builder = catalog_builder_create(NULL, 1);
-    ASSERT(builder != NULL);
-    for (int i = 0; i < FEATURES; i++) {
-        enum data_type type = i == 3 ? DATA_TYPE_FLOAT : DATA_TYPE_INT;
-        struct catalog_builder_version version = {.id = (uint64_t)i + 1, .number = 1,
-                                                  .data_type = type, .dead_before_us = INT64_MIN};
+    if (builder == NULL)
+        fail("catalog", NULL);
+    for (unsigned i = 0; i < FEATURE_COUNT; i++) {
+        enum data_type type = i == FEATURE_COUNT - 1 ? DATA_TYPE_FLOAT : DATA_TYPE_INT;
+        struct catalog_builder_version version = {
+            .id = i + 1, .number = 1, .data_type = type, .dead_before_us = INT64_MIN};
         struct catalog_builder_feature feature = {
-            .id = i + 1,
-            .definition = {.name = str_from_cstr(names[i]), .entity = STR("user"),
-                           .data_type = type, .ttl_seconds = 3600, .tags_json = STR("{}")},
-            .active_version = 1, .versions = &version, .version_count = 1};
-        ASSERT(status_is_ok(catalog_builder_add_feature(builder, &feature, NULL)));
+            .id = (int64_t)i + 1,
+            .definition = {.name = str_from_cstr(feature_names[i]),
+                           .entity = STR("user"),
+                           .data_type = type,
+                           .is_nullable = true,
+                           .ttl_seconds = 3600,
+                           .tags_json = STR("{}")},
+            .active_version = 1,
+            .versions = &version,
+            .version_count = 1};
+        if (!status_is_ok(catalog_builder_add_feature(builder, &feature, &error)))
+            fail("catalog", &error);
     }
-    ASSERT(status_is_ok(catalog_builder_finish(builder, &image, NULL)));
-    atomic_store(&bench->catalog.image, image);
-    for (int i = 0; i < FEATURES; i++)
-        bench->versions[i] = catalog_resolve(image, str_from_cstr(names[i]));
+    const struct catalog *catalog = NULL;
+    if (!status_is_ok(catalog_builder_finish(builder, &catalog, &error)))
+        fail("catalog", &error);
+    return catalog;
 }
 
-static void write_done(struct online_write *write)
+static void write_next(struct bench *bench)
 {
-    ((struct bench *)write->user)->answered = true;
+    uint32_t count = 0;
+    for (; count < ROWS_PER_WRITE && bench->written < bench->entities; count++) {
+        struct online_write_cell *cells = bench->cells[count];
+        for (unsigned i = 0; i < FEATURE_COUNT; i++) {
+            cells[i] = (struct online_write_cell){.version_id = bench->versions[i]->id,
+                                                  .slot = bench->versions[i]->slot,
+                                                  .value = value_of(bench->written, i),
+                                                  .event_time_us = ONLINE_EVENT_TIME_NOW};
+        }
+        bench->rows[count] = (struct online_write_row){
+            .entity_index = bench->entity->index,
+            .entity_id = id_of(bench->id_texts[count], bench->written++),
+            .cells = cells,
+            .cell_count = FEATURE_COUNT,
+            .ends_record = true};
+    }
+    bench->write.rows = bench->rows;
+    bench->write.row_count = count;
+    bench->store->driver->write(bench->store, &bench->write);
 }
 
-struct chunk {
-    struct online_write write;
-    struct online_write_row rows[CHUNK_ROWS];
-    struct online_write_cell cells[CHUNK_ROWS][FEATURES];
-    char ids[CHUNK_ROWS][ID_MAX];
-};
-
-static void write_chunk(struct bench *bench, struct chunk *chunk, uint64_t first, uint32_t count)
+static void check_read(struct online_read *read)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        int len = snprintf(chunk->ids[i], ID_MAX, "user_%" PRIu64, first + i);
-        for (uint32_t k = 0; k < FEATURES; k++)
-            chunk->cells[i][k] = (struct online_write_cell){
-                .version_id = bench->versions[k]->id,
-                .slot = bench->versions[k]->slot,
-                .value = {.type = bench->versions[k]->data_type, .integer = (int64_t)(first + i)},
-                .event_time_us = ONLINE_EVENT_TIME_NOW};
-        chunk->rows[i] = (struct online_write_row){0, str_of(chunk->ids[i], (size_t)len),
-                                                   chunk->cells[i], FEATURES, true};
+    struct bench *bench = read->user;
+    for (uint32_t i = 0; i < read->id_count; i++) {
+        for (unsigned k = 0; k < FEATURE_COUNT; k++) {
+            const struct cell *cell = &read->cells[i * FEATURE_COUNT + k];
+            struct value expected = value_of(bench->numbers[i], k);
+            if (cell->state != CELL_PRESENT || !value_eq(&cell->value, &expected))
+                fail("a wrong value was read", NULL);
+        }
     }
-    chunk->write = (struct online_write){.rows = chunk->rows, .row_count = count,
-                                         .loop = &bench->loop, .done = write_done, .user = bench};
-    bench->answered = false;
-    online_write(bench->store, &chunk->write);
-    while (!bench->answered)
-        uv_run(&bench->loop.uv, UV_RUN_ONCE);
-    epoch_offline(bench->loop.reader);
-    ASSERT(status_is_ok(chunk->write.status));
-}
-
-static void fill(struct bench *bench, uint64_t entities)
-{
-    struct chunk *chunk = memory_alloc(sizeof(*chunk));
-    ASSERT(chunk != NULL);
-    for (uint64_t first = 0; first < entities; first += CHUNK_ROWS) {
-        uint64_t left = entities - first;
-        write_chunk(bench, chunk, first, left < CHUNK_ROWS ? (uint32_t)left : CHUNK_ROWS);
-    }
-    memory_free(chunk);
 }
 
 static void read_done(struct online_read *read)
 {
-    (*(uint64_t *)read->user)++;
+    if (!status_is_ok(read->status))
+        fail("read", NULL);
 }
 
-/* Nanoseconds of reading `batches` batches. The ids are made before the clock runs. */
-static int64_t read_batches(struct bench *bench, uint64_t entities, uint32_t batches)
+static double read_run(struct bench *bench, uint32_t batch, bool check)
 {
-    static char texts[1000][BATCH][ID_MAX];
-    static str ids[1000][BATCH];
-    static struct cell cells[BATCH * FEATURES];
-    uint64_t done = 0;
-    int64_t total_ns = 0;
-    for (uint32_t first = 0; first < batches; first += 1000) {
-        for (uint32_t b = 0; b < 1000; b++)
-            for (uint32_t i = 0; i < BATCH; i++)
-                ids[b][i] = str_of(texts[b][i],
-                                   (size_t)snprintf(texts[b][i], ID_MAX, "user_%" PRIu64,
-                                                    next_random(bench) % entities));
-        int64_t begin_ns = clock_monotonic_ns();
-        for (uint32_t b = 0; b < 1000; b++) {
-            struct online_read read = {.entity = bench->versions[0]->entity,
-                                       .entity_ids = ids[b], .id_count = BATCH,
-                                       .versions = bench->versions, .version_count = FEATURES,
-                                       .cells = cells, .loop = &bench->loop, .done = read_done,
-                                       .user = &done};
-            loop_enter(&bench->loop);
-            online_read(bench->store, &read);
-            for (uint32_t i = 0; i < BATCH * FEATURES; i++)
-                ASSERT(cells[i].state == CELL_PRESENT);
-            epoch_offline(bench->loop.reader);
+    struct online_read read = {.entity = bench->entity,
+                               .entity_ids = bench->ids,
+                               .id_count = batch,
+                               .versions = bench->versions,
+                               .version_count = FEATURE_COUNT,
+                               .cells = bench->read_cells,
+                               .loop = &bench->loop,
+                               .done = check ? check_read : read_done,
+                               .user = bench};
+    uint32_t lookups = (check ? LOOKUPS_PER_RUN / 100 : LOOKUPS_PER_RUN) / batch;
+    int64_t elapsed_ns = 0;
+    for (uint32_t n = 0; n < lookups; n++) {
+        for (uint32_t i = 0; i < batch; i++) {
+            bench->numbers[i] = random_next(&bench->random) % bench->entities;
+            bench->ids[i] = id_of(bench->id_texts[i], bench->numbers[i]);
         }
-        total_ns += clock_monotonic_ns() - begin_ns;
+        int64_t start_ns = clock_monotonic_ns();
+        bench->store->driver->read(bench->store, &read);
+        elapsed_ns += clock_monotonic_ns() - start_ns;
     }
-    return total_ns;
+    return (double)elapsed_ns / lookups / batch;
 }
 
-static int compare_doubles(const void *a, const void *b)
+static void print_runs(struct bench *bench, const char *name, uint32_t batch)
 {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
+    printf("\"%s\":[", name);
+    for (unsigned run = 0; run < bench->runs; run++)
+        printf("%s%.2f", run > 0 ? "," : "", read_run(bench, batch, false));
+    printf("]");
 }
 
-static void run(struct bench *bench, uint64_t entities, uint32_t batches)
+static void measure(struct bench *bench)
 {
-    double samples[SAMPLES];
     struct online_metrics metrics;
-    int64_t begin_ns = clock_monotonic_ns();
-    fill(bench, entities);
-    double fill_ns = (double)(clock_monotonic_ns() - begin_ns);
     bench->store->driver->metrics(bench->store, &metrics);
-    ASSERT(metrics.entities == entities);
-    uint32_t each = (batches / SAMPLES + 999) / 1000 * 1000;
-    for (int i = 0; i < SAMPLES; i++)
-        samples[i] = (double)read_batches(bench, entities, each) / ((double)each * BATCH);
-    qsort(samples, SAMPLES, sizeof(samples[0]), compare_doubles);
-    printf("{\"entities\": %" PRIu64 ", \"batch\": %d, \"features\": %d, "
-           "\"ns_per_entity\": %.1f, \"ns_per_entity_min\": %.1f, \"ns_per_entity_max\": %.1f, "
-           "\"bytes_per_entity\": %.1f, \"write_ns_per_row\": %.1f}\n",
-           entities, BATCH, FEATURES, samples[SAMPLES / 2], samples[0], samples[SAMPLES - 1],
-           (double)metrics.memory_bytes / (double)entities, fill_ns / (double)entities);
+    read_run(bench, bench->batch, true);
+    printf("{\"entities\":%" PRIu64 ",\"batch\":%u,\"memory_bytes_per_entity\":%.1f,",
+           bench->entities, bench->batch, (double)metrics.memory_bytes / (double)bench->entities);
+    print_runs(bench, "ns_per_entity", bench->batch);
+    printf(",");
+    print_runs(bench, "ns_single", 1);
+    printf("}\n");
+}
+
+static void write_done(struct online_write *write)
+{
+    struct bench *bench = write->user;
+    if (!status_is_ok(write->status))
+        fail("write", &write->error);
+    if (bench->written < bench->entities) {
+        write_next(bench);
+        return;
+    }
+    measure(bench);
+    loop_stop(&bench->loop);
+}
+
+static void start_run(struct loop_task *task)
+{
+    struct bench *bench = (struct bench *)((char *)task - offsetof(struct bench, start));
+    write_next(bench);
+}
+
+static uint64_t option(char **argv, const char *name, uint64_t fallback)
+{
+    for (; argv[0] != NULL && argv[1] != NULL; argv++) {
+        if (strcmp(argv[0], name) == 0)
+            return strtoull(argv[1], NULL, 10);
+    }
+    return fallback;
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t entities = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
-    uint32_t batches = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 200000;
-    static struct bench bench = {.random = 88172645463325252u};
-    hash_seed_init();
-    epoch_init(&bench.epoch);
-    ASSERT(entities > 0 && status_is_ok(loop_init(&bench.loop, &bench.epoch, 0)));
-    make_catalog(&bench);
-    struct engine_options options = {.epoch = &bench.epoch, .catalog = &bench.catalog,
-                                     .max_memory_bytes = UINT64_MAX / 2, .wall_us = clock_wall_us};
-    ASSERT(status_is_ok(engine_open(&options, &bench.store, NULL)));
-    run(&bench, entities, batches);
+    static struct bench bench;
+    static struct epoch epoch;
+    static struct catalog_ref catalog;
+    struct error error;
+
+    bench.entities = option(argv, "--entities", 10000000);
+    bench.batch = (uint32_t)option(argv, "--batch", 50);
+    bench.runs = (unsigned)option(argv, "--runs", 5);
+    if (argc % 2 == 0 || bench.entities == 0 || bench.batch == 0 ||
+        bench.batch > ONLINE_READ_IDS_MAX) {
+        fputs("usage: bench_online [--entities 10000000] [--batch 50] [--runs 5]\n", stderr);
+        return 2;
+    }
+    epoch_init(&epoch);
+    const struct catalog *image = build_catalog();
+    atomic_store(&catalog.image, image);
+    bench.entity = catalog_find_entity(image, STR("user"));
+    for (unsigned i = 0; i < FEATURE_COUNT; i++)
+        bench.versions[i] = catalog_find_feature(image, str_from_cstr(feature_names[i]))->active;
+    if (!status_is_ok(loop_init(&bench.loop, &epoch, 0)))
+        fail("loop", NULL);
+    struct engine_options options = {.epoch = &epoch,
+                                     .catalog = &catalog,
+                                     .max_memory_bytes = UINT64_C(1) << 40,
+                                     .wall_us = clock_wall_us};
+    if (!status_is_ok(engine_open(&options, &bench.store, &error)))
+        fail("engine", &error);
+    bench.start.run = start_run;
+    bench.write.loop = &bench.loop;
+    bench.write.done = write_done;
+    bench.write.user = &bench;
+    loop_post(&bench.loop, &bench.start);
+    loop_run(&bench.loop);
     bench.store->driver->close(bench.store);
     loop_fini(&bench.loop);
-    catalog_destroy(atomic_load(&bench.catalog.image));
+    catalog_destroy(image);
     return 0;
 }
