@@ -1,0 +1,302 @@
+#include "codec/bulk.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "codec/json_read.h"
+#include "fixture.h"
+
+static const struct catalog *catalog;
+
+static int setup(void **state)
+{
+    (void)state;
+    catalog = fixture_catalog(1);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    catalog_destroy(catalog);
+    return 0;
+}
+
+/* "3 u1 i=5@1000000 s="x"@now" */
+static void append_record(struct buffer *out, uint64_t line, const struct ingest_record *record)
+{
+    buffer_append_format(out, "%llu %.*s", (unsigned long long)line, STR_ARG(record->entity_id));
+    for (uint32_t i = 0; i < record->cell_count; i++) {
+        const struct ingest_cell *cell = &record->cells[i];
+        buffer_append_format(out, " %.*s=", STR_ARG(cell->name));
+        json_encode_value(out, &cell->value);
+        if (cell->event_time_us != INGEST_EVENT_TIME_NOW)
+            buffer_append_format(out, "@%lld", (long long)cell->event_time_us);
+    }
+    buffer_append_char(out, '\n');
+}
+
+/* Reads a whole input that arrives in pieces of `first`, then `step` bytes. */
+static void read_in_pieces(const struct bulk_options *options, str text, size_t first, size_t step,
+                           struct buffer *out)
+{
+    struct bulk_reader *reader = bulk_reader_create(options);
+    struct arena arena;
+    struct ingest_record record;
+    struct error error;
+    size_t fed = first < text.len ? first : text.len;
+    uint64_t line = 0;
+    assert_non_null(reader);
+    arena_init(&arena, 64 << 20);
+    assert_true(bulk_reader_feed(reader, str_of(text.data, fed), fed == text.len));
+    for (bool more = true; more;) {
+        switch (bulk_reader_next(reader, catalog, FIXTURE_NOW_US, &arena, &record, &line, &error)) {
+        case BULK_RECORD:
+            append_record(out, line, &record);
+            break;
+        case BULK_BAD:
+            buffer_append_format(out, "%llu bad %s\n", (unsigned long long)line,
+                                 fixture_error(&error));
+            break;
+        case BULK_NEED_MORE: {
+            size_t len = step < text.len - fed ? step : text.len - fed;
+            fed += len;
+            assert_true(
+                bulk_reader_feed(reader, str_of(text.data + fed - len, len), fed == text.len));
+            break;
+        }
+        case BULK_FATAL:
+            buffer_append_format(out, "fatal %s\n", fixture_error(&error));
+            more = false;
+            break;
+        case BULK_END:
+            buffer_append_str(out, STR("end\n"));
+            more = false;
+            break;
+        }
+    }
+    assert_int_equal(
+        bulk_reader_next(reader, catalog, FIXTURE_NOW_US, &arena, &record, &line, &error),
+        BULK_END);
+    arena_fini(&arena);
+    bulk_reader_destroy(reader);
+}
+
+static void assert_read(const struct bulk_options *options, const char *text, const char *expected)
+{
+    str input = str_from_cstr(text);
+    for (size_t first = 0; first <= input.len; first++) {
+        for (size_t step = 1; step <= 64; step *= 8) {
+            struct buffer out;
+            buffer_init(&out, SIZE_MAX);
+            read_in_pieces(options, input, first, step, &out);
+            assert_str(buffer_str(&out), expected);
+            buffer_fini(&out);
+        }
+    }
+}
+
+static void ndjson_rows(void **state)
+{
+    const struct bulk_options options = {.format = BULK_NDJSON};
+    (void)state;
+    assert_read(&options, "", "end\n");
+    assert_read(&options, "\n \n\t\r\n", "end\n");
+    assert_read(&options,
+                "\xEF\xBB\xBF{\"entity_id\":\"u1\",\"features\":{\"i\":25,\"s\":\"x\\ny\"},"
+                "\"event_timestamp\":1000}\r\n"
+                "\n"
+                "{\"entity_id\":\"u2\",\"features\":[{\"feature_name\":\"f\",\"value\":1,"
+                "\"event_timestamp\":2}]}\n"
+                "{\"entity_id\":\"u3\",\"features\":{}}",
+                "1 u1 i=25@1000000 s=\"x\\ny\"@1000000\n3 u2 f=1.0@2000\n4 u3\nend\n");
+    assert_read(&options,
+                "{\n{\"entity_id\":\"u\",\"features\":{\"i\":\"x\"}}\n"
+                "{\"entity_id\":\"u\",\"features\":{\"nobody\":1}}\n"
+                "{\"entity_id\":\"\xFF\",\"features\":{}}\n"
+                "{\"entity_id\":\"u\",\"features\":{}} {}\n"
+                "{\"entity_id\":\"u\",\"features\":{\"e3\":[1,null,2]}}\n"
+                "{\"entity_id\":\"u\",\"features\":{\"b\":true},\"x\":1}\n",
+                "1 bad 400 line.1 json_invalid\n2 bad 422 line.2.i int_type\n"
+                "3 bad 404 line.3.nobody not_registered\n4 bad 400 line.4 json_invalid\n"
+                "5 bad 400 line.5 json_invalid\n6 bad 422 line.6.e3.1 float_type\n"
+                "7 u b=true\nend\n");
+}
+
+static void options_hold_for_every_row(void **state)
+{
+    const struct bulk_options options = {
+        .format = BULK_NDJSON, .entity = STR("driver"), .strict = true};
+    (void)state;
+    assert_read(&options,
+                "{\"entity_id\":\"u\",\"features\":{\"d\":1}}\n"
+                "{\"entity_id\":\"u\",\"features\":{\"i\":1}}\n"
+                "{\"entity_id\":\"u\",\"features\":{},\"x\":1}\n",
+                "1 u d=1\n2 bad 422 line.2.i value_error\n3 bad 422 line.3.x extra_forbidden\n"
+                "end\n");
+}
+
+static void csv_rows(void **state)
+{
+    const struct bulk_options options = {.format = BULK_CSV};
+    (void)state;
+    assert_read(&options, "entity_id,i\n", "end\n");
+    assert_read(&options,
+                "\xEF\xBB\xBF\"entity_id\",i,event_timestamp,s,j,d\r\n"
+                "u1,25,1000,\"a,\"\"b\"\"\r\nc\",\"{\"\"k\"\": [1]}\",7\r\n"
+                "\r\n"
+                "u2,,,\"\",,\n"
+                "u3,1e3,2026-01-01T00:00:00Z,x,null,-1",
+                "2 u1 i=25@1000000 s=\"a,\\\"b\\\"\\r\\nc\"@1000000 j={\"k\":[1]}@1000000 "
+                "d=7@1000000\n5 u2 i=null s=\"\" j=null d=null\n"
+                "6 u3 i=1000@1767225600000000 s=\"x\"@1767225600000000 j=null@1767225600000000 "
+                "d=-1@1767225600000000\nend\n");
+    assert_read(&options,
+                "i,entity_id,n\nx,u,1\n1,u,\n1,,1\n1,u\n1,u,1,1\n1,\"u\"x,1\n2,u,2\n1,\"u,1\n",
+                "2 bad 422 line.2.i int_type\n3 bad 422 line.3.n int_type\n"
+                "4 bad 422 line.4.entity_id string_too_short\n5 bad 422 line.5 csv_invalid\n"
+                "6 bad 422 line.6 csv_invalid\n7 bad 422 line.7 csv_invalid\n8 u i=2 n=2\n"
+                "9 bad 422 line.9 csv_invalid\nend\n");
+    assert_read(&options,
+                "entity_id,event_timestamp,e\nu,x,[1]\nu,9999999999999,[1]\nu,1,\"[1,null]\"\n"
+                "\xFF,1,[1]\n",
+                "2 bad 422 line.2.event_timestamp datetime_parsing\n"
+                "3 bad 422 line.3.event_timestamp value_error\n4 bad 422 line.4.e float_type\n"
+                "5 bad 422 line.5.entity_id string_unicode\nend\n");
+}
+
+static void csv_columns(void **state)
+{
+    const str listed[] = {STR("s"), STR("i")};
+    struct bulk_options options = {.format = BULK_CSV};
+    (void)state;
+    assert_read(&options, "", "fatal 422 line.1 missing\n");
+    assert_read(&options, "\n", "fatal 422 line.1 missing\n");
+    assert_read(&options, "who,i\nu,1\n", "fatal 422 line.1.entity_id missing\n");
+    assert_read(&options, "entity_id,junk\nu,1\n", "fatal 422 line.1.junk not_registered\n");
+    assert_read(&options, "entity_id,i,i\nu,1,1\n", "fatal 422 line.1.i value_error\n");
+    assert_read(&options, "entity_id,\"i\nu,1\n", "fatal 422 line.1 csv_invalid\n");
+    options.timestamp_column = STR("when");
+    assert_read(&options, "entity_id,i\nu,1\n", "fatal 422 line.1.when missing\n");
+    options.id_column = STR("who");
+    assert_read(&options, "i,when,who\n1,1,u\n", "2 u i=1@1000\nend\n");
+    options.entity = STR("driver");
+    assert_read(&options, "i,when,who\n1,1,u\n", "fatal 422 line.1.i value_error\n");
+    options = (struct bulk_options){.format = BULK_CSV, .columns = listed, .column_count = 2};
+    assert_read(&options, "junk,entity_id,i,,s\n?,u,1,,x\n", "2 u i=1 s=\"x\"\nend\n");
+    assert_read(&options, "entity_id,i\nu,1\n", "fatal 422 line.1.s missing\n");
+}
+
+static void a_new_image_is_asked_again(void **state)
+{
+    const struct bulk_options options = {.format = BULK_CSV};
+    const struct catalog *newer = fixture_catalog(2);
+    struct bulk_reader *reader = bulk_reader_create(&options);
+    struct arena arena;
+    struct ingest_record record;
+    struct error error;
+    uint64_t line;
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    assert_true(bulk_reader_feed(reader, STR("entity_id,i\nu,1\nu,2\n"), true));
+    assert_int_equal(bulk_reader_next(reader, catalog, 0, &arena, &record, &line, &error),
+                     BULK_RECORD);
+    assert_ptr_equal(record.cells[0].version, catalog_resolve(catalog, STR("i")));
+    assert_int_equal(bulk_reader_next(reader, newer, 0, &arena, &record, &line, &error),
+                     BULK_RECORD);
+    assert_ptr_equal(record.cells[0].version, catalog_resolve(newer, STR("i")));
+    bulk_reader_destroy(reader);
+    arena_fini(&arena);
+    catalog_destroy(newer);
+}
+
+static void a_row_without_end_ends_the_request(void **state)
+{
+    static const char *const STARTS[] = {"{\"", "entity_id,i\nu,\"1"};
+    size_t piece = 1 << 20;
+    char *filler = memory_alloc(piece);
+    (void)state;
+    memset(filler, 'x', piece);
+    for (size_t i = 0; i < ARRAY_LEN(STARTS); i++) {
+        const struct bulk_options options = {.format = i ? BULK_CSV : BULK_NDJSON};
+        struct bulk_reader *reader = bulk_reader_create(&options);
+        struct arena arena;
+        struct ingest_record record;
+        struct error error;
+        uint64_t line;
+        unsigned pieces = 0;
+        arena_init(&arena, 1 << 20);
+        assert_true(bulk_reader_feed(reader, str_from_cstr(STARTS[i]), false));
+        enum bulk_next next;
+        while ((next = bulk_reader_next(reader, catalog, 0, &arena, &record, &line, &error)) ==
+               BULK_NEED_MORE) {
+            assert_true(bulk_reader_feed(reader, str_of(filler, piece), false));
+            pieces++;
+        }
+        assert_int_equal(next, BULK_FATAL);
+        assert_int_equal(pieces, BULK_ROW_BYTES / piece);
+        assert_string_equal(fixture_error(&error),
+                            i ? "413 line.2 too_long" : "413 line.1 too_long");
+        bulk_reader_destroy(reader);
+        arena_fini(&arena);
+    }
+    memory_free(filler);
+}
+
+static const char *const ROWS[] = {
+    "{\"entity_id\":\"u\",\"features\":{\"i\":1,\"j\":[1]}}\n",
+    "entity_id,i,j,s\nu,1,[1],x\n",
+};
+
+/* True if everything was read although the n-th allocation failed, which then was not reached. */
+static bool read_with_failure(size_t which, uint64_t after)
+{
+    const str columns[] = {STR("i"), STR("j"), STR("s")};
+    const struct bulk_options options = {.format = which ? BULK_CSV : BULK_NDJSON,
+                                         .columns = columns,
+                                         .column_count = ARRAY_LEN(columns)};
+    struct arena arena;
+    struct ingest_record record;
+    struct error error;
+    uint64_t line;
+    enum bulk_next next = BULK_FATAL;
+    arena_init(&arena, 1 << 20);
+    memory_fail_after(after);
+    struct bulk_reader *reader = bulk_reader_create(&options);
+    if (reader && bulk_reader_feed(reader, str_from_cstr(ROWS[which]), true)) {
+        next = bulk_reader_next(reader, catalog, 0, &arena, &record, &line, &error);
+        if (next == BULK_FATAL)
+            assert_int_equal(error.code, STATUS_OUT_OF_MEMORY);
+        else
+            assert_int_equal(next, BULK_RECORD);
+    }
+    memory_fail_after(UINT64_MAX);
+    bulk_reader_destroy(reader);
+    arena_fini(&arena);
+    return next == BULK_RECORD;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    for (size_t which = 0; which < ARRAY_LEN(ROWS); which++) {
+        uint64_t failures = 0;
+        while (!read_with_failure(which, failures))
+            failures++;
+        assert_true(failures > 4);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ndjson_rows),
+        cmocka_unit_test(options_hold_for_every_row),
+        cmocka_unit_test(csv_rows),
+        cmocka_unit_test(csv_columns),
+        cmocka_unit_test(a_new_image_is_asked_again),
+        cmocka_unit_test(a_row_without_end_ends_the_request),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
