@@ -16,16 +16,15 @@ help:
 	@echo 'make install binary, man page and bash completion under PREFIX=/usr/local'
 	@echo 'make format  clang-format over the sources'
 
-build/build.ninja:
+all:
 	@scripts/setup build
-	meson setup build
-
-all: build/build.ninja
+	@[ -e build/build.ninja ] || meson setup build
 	@ninja -C build
 
 demo:
 	@scripts/setup build
-	@$(MAKE) --no-print-directory all
+	@[ -e build/build.ninja ] || meson setup build
+	@ninja -C build featured
 	@scripts/demo
 
 serve: all
