@@ -23,6 +23,7 @@ struct bulk_reader {
     bool last;      /* nothing more will be fed */
     bool ended;     /* by BULK_END or BULK_FATAL */
     bool has_header;
+    struct json_ingest_hints hints;
     struct csv_scanner scanner;
     struct csv_table table;
 };
@@ -86,7 +87,7 @@ static bool make_room(struct bulk_reader *reader, size_t more)
         memmove(reader->input, reader->input + reader->at, held);
     reader->at = 0;
     reader->end = held;
-    if (needed <= reader->capacity)
+    if (reader->input && needed <= reader->capacity)
         return true;
     size_t capacity = reader->capacity ? reader->capacity : INPUT_FIRST_BYTES;
     while (capacity < needed)
@@ -299,6 +300,8 @@ enum bulk_next bulk_reader_next(struct bulk_reader *reader, const struct catalog
 {
     if (reader->ended)
         return BULK_END;
+    if (reader->input == NULL)
+        return BULK_NEED_MORE;
     if (!skip_bom(reader))
         return BULK_NEED_MORE;
     if (reader->options.format == BULK_CSV)
@@ -307,6 +310,7 @@ enum bulk_next bulk_reader_next(struct bulk_reader *reader, const struct catalog
                                                 .entity = reader->options.entity,
                                                 .now_us = now_us,
                                                 .strict = reader->options.strict,
-                                                .by_name = true};
+                                                .by_name = true,
+                                                .hints = &reader->hints};
     return next_json(reader, &options, arena, out, line, error);
 }

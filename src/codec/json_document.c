@@ -68,12 +68,20 @@ status json_no_memory(struct error *error)
                      "not enough memory for this request");
 }
 
+static status nothing_to_read(struct error *error)
+{
+    return error_set(error, STATUS_MALFORMED, "json_invalid",
+                     "malformed JSON: there is nothing to read");
+}
+
 status json_parse(str text, struct arena *arena, yyjson_val **root, struct error *error)
 {
     struct tree_memory memory = {arena, yyjson_read_max_memory_usage(text.len, 0), NULL, false};
     const yyjson_alc allocator = {tree_malloc, tree_realloc, tree_free, &memory};
     size_t skipped = has_bom(text) ? 3 : 0;
     yyjson_read_err problem;
+    if (text.len == skipped)
+        return nothing_to_read(error);
     /* Not in situ: yyjson does not write into the text then. */
     yyjson_doc *document =
         yyjson_read_opts((char *)(uintptr_t)text.data + skipped, text.len - skipped,
@@ -87,9 +95,8 @@ status json_parse(str text, struct arena *arena, yyjson_val **root, struct error
                          "the JSON holds more values than one request may have");
     if (problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
         return json_no_memory(error);
-    if (text.len == skipped || problem.code == YYJSON_READ_ERROR_EMPTY_CONTENT)
-        return error_set(error, STATUS_MALFORMED, "json_invalid",
-                         "malformed JSON: there is nothing to read");
+    if (problem.code == YYJSON_READ_ERROR_EMPTY_CONTENT)
+        return nothing_to_read(error);
     return error_set(error, STATUS_MALFORMED, "json_invalid", "malformed JSON at byte %zu: %s",
                      problem.pos + skipped, problem.msg);
 }

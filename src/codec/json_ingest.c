@@ -155,11 +155,37 @@ static status decode_shape(struct decoder *decoder, yyjson_val *root, int64_t *e
     return decode_features(decoder, values[FEATURES]);
 }
 
+/* Hints of another image are void: what they point to may be gone. */
+static struct json_ingest_hints *begin_hints(const struct json_ingest_options *options)
+{
+    struct json_ingest_hints *hints = options->hints;
+    const struct catalog *catalog = options->catalog;
+    if (hints == NULL || (hints->catalog == catalog && hints->revision == catalog->revision))
+        return hints;
+    *hints = (struct json_ingest_hints){.catalog = catalog, .revision = catalog->revision};
+    return hints;
+}
+
+static const struct catalog_version *resolve_name(const struct decoder *decoder,
+                                                  struct json_ingest_hints *hints, uint32_t index)
+{
+    str name = decoder->record.cells[index].name;
+    if (hints == NULL || index >= JSON_INGEST_HINTS)
+        return catalog_resolve(decoder->options->catalog, name);
+    const struct catalog_version *version = hints->versions[index];
+    if (likely(version && str_eq(version->feature->definition.name, name)))
+        return version->feature->active;
+    version = catalog_resolve(decoder->options->catalog, name);
+    hints->versions[index] = version;
+    return version;
+}
+
 static status resolve(struct decoder *decoder)
 {
+    struct json_ingest_hints *hints = begin_hints(decoder->options);
     for (uint32_t i = 0; i < decoder->record.cell_count; i++) {
         struct ingest_cell *cell = &decoder->record.cells[i];
-        cell->version = catalog_resolve(decoder->options->catalog, cell->name);
+        cell->version = resolve_name(decoder, hints, i);
         if (unlikely(cell->version == NULL)) {
             locate(decoder, i, "feature_name");
             return error_set(decoder->error, STATUS_NOT_FOUND, "not_registered",

@@ -12,12 +12,23 @@
 #include "base/error.h"
 #include "model/ingest.h"
 
+#define JSON_INGEST_HINTS 64
+
+/* What the features of the row before were, in their order: rows of one load mostly look alike, and a
+ * version that is still the same needs no look-up. Zeroed before the first row. */
+struct json_ingest_hints {
+    const struct catalog *catalog;
+    uint64_t revision;
+    const struct catalog_version *versions[JSON_INGEST_HINTS];
+};
+
 struct json_ingest_options {
     const struct catalog *catalog;
     str entity;     /* from ?entity=; empty: not named (the body's "entity" may name it) */
     int64_t now_us; /* event times may lie LIMIT_FUTURE_US ahead of it */
     bool strict;    /* unknown members are INVALID */
     bool by_name;   /* bulk rows: "features" may be {"name":value,…} too */
+    struct json_ingest_hints *hints; /* NULL: none */
 };
 
 /* {"entity_id":…,"event_timestamp":…,"entity":…,"features":[{"feature_name":…,"value":…,

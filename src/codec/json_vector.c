@@ -18,9 +18,11 @@ struct writer {
 
 static struct writer writer_begin(struct buffer *out)
 {
-    struct writer writer = {out->data + out->len, out->data + out->capacity, out};
-    if (out->failed || out->data == NULL)
-        writer.at = writer.end = NULL;
+    struct writer writer = {NULL, NULL, out};
+    if (out->data && !out->failed) {
+        writer.at = out->data + out->len;
+        writer.end = out->data + out->capacity;
+    }
     return writer;
 }
 

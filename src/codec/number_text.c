@@ -107,7 +107,16 @@ static bool write_short(char **at, double magnitude)
     uint64_t digits = (uint64_t)(magnitude * 1e6 + 0.5);
     if ((double)digits / 1e6 != magnitude)
         return false;
-    *at = write_decimal(*at, digits, 6);
+    uint32_t fraction = (uint32_t)(digits % 1000000);
+    char *end = number_write_uint64(*at, digits / 1000000);
+    *end++ = '.';
+    memcpy(end, PAIRS + (size_t)(fraction / 10000) * 2, 2);
+    memcpy(end + 2, PAIRS + (size_t)(fraction / 100 % 100) * 2, 2);
+    memcpy(end + 4, PAIRS + (size_t)(fraction % 100) * 2, 2);
+    end += fraction % 10000 == 0 ? 2 : fraction % 100 == 0 ? 4 : 6;
+    if (end[-1] == '0' && end[-2] != '.')
+        end--;
+    *at = end;
     return true;
 }
 

@@ -189,23 +189,33 @@ static void csv_columns(void **state)
 
 static void a_new_image_is_asked_again(void **state)
 {
-    const struct bulk_options options = {.format = BULK_CSV};
+    static const char *const INPUTS[] = {
+        [BULK_NDJSON] = "{\"entity_id\":\"u\",\"features\":{\"i\":1}}\n"
+                        "{\"entity_id\":\"u\",\"features\":{\"i\":2}}\n"
+                        "{\"entity_id\":\"u\",\"features\":{\"i@2\":\"x\"}}\n",
+        [BULK_CSV] = "entity_id,i\nu,1\nu,2\nu,3\n",
+    };
     const struct catalog *newer = fixture_catalog(2);
-    struct bulk_reader *reader = bulk_reader_create(&options);
+    const struct catalog *const images[] = {catalog, newer, newer};
     struct arena arena;
     struct ingest_record record;
     struct error error;
     uint64_t line;
     (void)state;
     arena_init(&arena, 1 << 20);
-    assert_true(bulk_reader_feed(reader, STR("entity_id,i\nu,1\nu,2\n"), true));
-    assert_int_equal(bulk_reader_next(reader, catalog, 0, &arena, &record, &line, &error),
-                     BULK_RECORD);
-    assert_ptr_equal(record.cells[0].version, catalog_resolve(catalog, STR("i")));
-    assert_int_equal(bulk_reader_next(reader, newer, 0, &arena, &record, &line, &error),
-                     BULK_RECORD);
-    assert_ptr_equal(record.cells[0].version, catalog_resolve(newer, STR("i")));
-    bulk_reader_destroy(reader);
+    for (enum bulk_format format = BULK_NDJSON; format <= BULK_CSV; format++) {
+        const struct bulk_options options = {.format = format};
+        struct bulk_reader *reader = bulk_reader_create(&options);
+        assert_true(bulk_reader_feed(reader, str_from_cstr(INPUTS[format]), true));
+        for (size_t i = 0; i < ARRAY_LEN(images); i++) {
+            assert_int_equal(
+                bulk_reader_next(reader, images[i], 0, &arena, &record, &line, &error),
+                BULK_RECORD);
+            assert_ptr_equal(record.cells[0].version,
+                             catalog_resolve(images[i], record.cells[0].name));
+        }
+        bulk_reader_destroy(reader);
+    }
     arena_fini(&arena);
     catalog_destroy(newer);
 }
