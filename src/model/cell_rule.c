@@ -5,18 +5,6 @@ bool cell_rule_replaces(int64_t held_event_time_us, int64_t new_event_time_us)
     return new_event_time_us >= held_event_time_us;
 }
 
-bool cell_rule_is_alive(int64_t event_time_us, int64_t now_us, int64_t ttl_us,
-                        int64_t dead_before_us)
-{
-    if (event_time_us <= dead_before_us)
-        return false;
-    int64_t end_us;
-    /* An end beyond the end of time is never reached. */
-    if (ttl_us == 0 || __builtin_add_overflow(event_time_us, ttl_us, &end_us))
-        return true;
-    return now_us < end_us;
-}
-
 int64_t cell_rule_dead_before(int64_t dead_before_us, int64_t now_us, int64_t old_ttl_us)
 {
     int64_t expired_us;

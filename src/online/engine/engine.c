@@ -6,6 +6,12 @@
 #include "online/engine/sweeper.h"
 #include "online/engine/writer.h"
 
+/* What jemalloc reads when it starts. Huge pages: with 10 million rows most of a lookup is the walk
+ * of page tables (129 ns without, 66 to 93 with). Background threads: freed pages go back to the
+ * system although the writer sleeps. Other allocators do not know the name. */
+extern const char *malloc_conf;
+const char *malloc_conf = "thp:always,background_thread:true";
+
 static struct engine *engine_of(struct online_store *store)
 {
     return CONTAINER_OF(store, struct engine, store);

@@ -103,10 +103,29 @@ str row_id(const struct row *row)
     return str_of(parts(row).entity_id, row->id_len);
 }
 
+static inline uint64_t load_8(const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+/* Most ids have 8 to 16 bytes: two loads that may overlap, instead of a call. */
+static inline bool bytes_eq(const char *a, const char *b, size_t len)
+{
+    if (len >= 8 && len <= 16)
+        return load_8(a) == load_8(b) && load_8(a + len - 8) == load_8(b + len - 8);
+    return memcmp(a, b, len) == 0;
+}
+
 bool row_has_id(const struct row *row, str entity_id)
 {
-    return row->id_len == entity_id.len &&
-           memcmp(parts(row).entity_id, entity_id.data, entity_id.len) == 0;
+    if (row->id_len != entity_id.len)
+        return false;
+    const char *id = row->flags == 0
+                         ? (const char *)(row + 1) + bits_count(row->present) * sizeof(uint64_t)
+                         : parts(row).entity_id;
+    return bytes_eq(id, entity_id.data, entity_id.len);
 }
 
 int64_t row_erased_until(const struct row *row)
@@ -133,11 +152,16 @@ bool row_group_next(const struct row *row, uint32_t n, struct row_group *out)
     return true;
 }
 
-enum row_cell_kind row_group_kind(const struct row_group *group, uint32_t bit)
+static inline enum row_cell_kind kind_of(const struct row_group *group, uint32_t bit)
 {
     if (!(group->present & bit))
         return ROW_CELL_ABSENT;
     return (enum row_cell_kind)((group->empty & bit ? 1 : 0) | (group->marked & bit ? 2 : 0));
+}
+
+enum row_cell_kind row_group_kind(const struct row_group *group, uint32_t bit)
+{
+    return kind_of(group, bit);
 }
 
 static inline int64_t event_time_of(const struct row *row, const struct row_parts *of,
@@ -173,7 +197,7 @@ static inline str inline_bytes(const struct row *row, uint64_t bits)
     return str_of((const char *)row + (uint32_t)bits, (uint32_t)(bits >> 32));
 }
 
-static void fill_value(const struct row *row, enum row_cell_kind kind, uint64_t bits,
+static inline void fill_value(const struct row *row, enum row_cell_kind kind, uint64_t bits,
                        enum data_type type, struct value *out)
 {
     out->type = type;
@@ -209,7 +233,7 @@ static inline void read_cell(const struct row *row, const struct row_parts *of,
                              int64_t now_us, struct cell *out)
 {
     uint32_t bit = 1u << (version->slot % ROW_GROUP_SLOTS);
-    enum row_cell_kind kind = row_group_kind(group, bit);
+    enum row_cell_kind kind = kind_of(group, bit);
     if (kind == ROW_CELL_ABSENT || kind == ROW_CELL_ERASED) {
         out->state = CELL_NOT_FOUND;
         return;
@@ -244,10 +268,41 @@ static const struct row_group *find_group(const struct row *row, uint32_t index)
     return low < row->group_count && groups[low].index == index ? &groups[low] : NULL;
 }
 
+/* A row of flags 0: values written together in the first 32 slots, none null or long. Most are. */
+static inline void read_plain(const struct row *row,
+                              const struct catalog_version *const *versions, uint32_t count,
+                              int64_t now_us, struct cell *out)
+{
+    const uint64_t *values = (const uint64_t *)(const void *)(row + 1);
+    uint32_t present = row->present;
+    int64_t event_time_us = row->base_event_time_us;
+    bool dense = (present & (present + 1)) == 0; /* then the n-th value is slot n's */
+    for (uint32_t i = 0; i < count; i++) {
+        const struct catalog_version *version = versions[i];
+        uint32_t slot = version->slot;
+        if (slot >= ROW_GROUP_SLOTS || !(present >> slot & 1)) {
+            out[i].state = CELL_NOT_FOUND;
+            continue;
+        }
+        out[i].event_time_us = event_time_us;
+        if (!cell_rule_is_alive(event_time_us, now_us, version->ttl_us, version->dead_before_us)) {
+            out[i].state = CELL_EXPIRED;
+            continue;
+        }
+        uint32_t rank = dense ? slot : bits_count(present & ((1u << slot) - 1));
+        out[i].state = CELL_PRESENT;
+        fill_value(row, ROW_CELL_VALUE, values[rank], version->data_type, &out[i].value);
+    }
+}
+
 void row_read(const struct row *row, const struct catalog_version *const *versions, uint32_t count,
               int64_t now_us, struct cell *out)
 {
     struct row_group last;
+    if (row->flags == 0) {
+        read_plain(row, versions, count, now_us, out);
+        return;
+    }
     last_group(row, &last);
     struct row_parts of = parts_of(row, &last);
     bool wide = row->flags & FLAG_WIDE;

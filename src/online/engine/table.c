@@ -108,21 +108,18 @@ void table_prefetch(const struct table *table, uint64_t hash)
         __builtin_prefetch(&slots_of(array)[(uint32_t)hash & mask_of(array)]);
 }
 
-/* The first row with this hash: with 64 bits it is the one, and if not, the right one is found when
- * ids are compared. Its first line is fetched ahead. */
-static inline void prefetch_row(uintptr_t array, uint64_t hash)
+/* The first row with this hash. With 64 bits it is nearly always the one; ids are compared later,
+ * when its first line has arrived. */
+static inline const struct row *candidate(uintptr_t array, uint64_t hash)
 {
     const struct table_slot *slots = slots_of(array);
     uint32_t mask = mask_of(array);
     for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
         uint64_t held = atomic_load_explicit(&slots[i].hash, memory_order_acquire);
         if (held == 0)
-            return;
-        if (held == hash) {
-            const struct row *row = atomic_load_explicit(&slots[i].row, memory_order_relaxed);
-            __builtin_prefetch(row);
-            return;
-        }
+            return NULL;
+        if (held == hash)
+            return atomic_load_explicit(&slots[i].row, memory_order_acquire);
     }
 }
 
@@ -138,11 +135,13 @@ void table_find_batch(const struct table *table, const str *entity_ids, uint32_t
         if (arrays[i] != 0)
             __builtin_prefetch(&slots_of(arrays[i])[(uint32_t)hashes[i] & mask_of(arrays[i])]);
     }
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = arrays[i] != 0 ? candidate(arrays[i], hashes[i]) : NULL;
+        __builtin_prefetch(out[i]);
+    }
     for (uint32_t i = 0; i < count; i++)
-        if (arrays[i] != 0)
-            prefetch_row(arrays[i], hashes[i]);
-    for (uint32_t i = 0; i < count; i++)
-        out[i] = arrays[i] != 0 ? probe(arrays[i], hashes[i], entity_ids[i]) : NULL;
+        if (out[i] != NULL && (out[i] == &tombstone || !row_has_id(out[i], entity_ids[i])))
+            out[i] = probe(arrays[i], hashes[i], entity_ids[i]);
 }
 
 const struct row *table_walk(const struct table *table, uint32_t shard, uint32_t *position)
