@@ -2,6 +2,8 @@
 
 import socket
 
+import httpx
+
 
 class Closed(Exception):
     """The server ended the connection before an answer was complete."""
@@ -81,10 +83,11 @@ class Connection:
     def receive(self, method="GET"):
         """The next answer. Without a length it ends where the connection does."""
         version, status, _ = (self.read_line() + " ").split(" ", 2)
-        headers = {}
+        headers = []
         while line := self.read_line():
             name, value = line.split(":", 1)
-            headers[name.lower()] = value.strip()
+            headers.append((name, value.strip()))
+        headers = httpx.Headers(headers)
         status = int(status)
         if method == "HEAD" or status < 200 or status in (204, 304):
             body = b""

@@ -33,9 +33,9 @@ class Store:
         assert response.status_code == 200, response.text
         return response.json()
 
-    def put(self, name, data_type, entity="user", **fields):
+    def put(self, path_name, data_type, entity="user", **fields):
         body = {"data_type": data_type, "entity": entity, **fields}
-        return self.client.put(f"/features/definitions/{path_id(name)}", json=body)
+        return self.client.put(f"/features/definitions/{path_id(path_name)}", json=body)
 
     def service(self, features, **fields):
         name = self.unique("service")

@@ -124,16 +124,16 @@ def test_after_stop_the_rest_of_the_body_is_not_a_request(connect, store):
 
 
 def test_the_limit_of_a_bulk_body(start_server, client_of, connect):
-    server = start_server("--max-bulk-bytes", "1000")
+    server = start_server("--max-bulk-bytes", "2000")
     headers = {"Content-Type": "application/x-ndjson"}
-    with_length = client_of(server).post("/features/ingest/bulk", content=b"\n" * 1000, headers=headers)
+    with_length = client_of(server).post("/features/ingest/bulk", content=b"\n" * 2000, headers=headers)
     assert with_length.status_code == 200
     connection = connect(server.port)
-    connection.send(head("application/x-ndjson", Content_Length=1001))
+    connection.send(head("application/x-ndjson", Content_Length=2001))
     assert connection.receive().status == 413
     connection = connect(server.port)
-    connection.send(head("application/x-ndjson", Transfer_Encoding="chunked") + chunk(b"\n" * 900))
-    connection.send(chunk(b"\n" * 900))
+    connection.send(head("application/x-ndjson", Transfer_Encoding="chunked") + chunk(b"\n" * 1900))
+    connection.send(chunk(b"\n" * 1900))
     assert connection.receive().status == 413
 
 

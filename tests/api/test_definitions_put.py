@@ -123,7 +123,7 @@ def test_a_name_in_the_body_must_agree(store):
 
 def test_put_checks_as_register_does(store, client):
     name = store.unique()
-    assert ["body", "data_type"] in locations(store.put(name, "number"))
+    assert ["body", "data_type"] in locations(store.put(name, "colour"))
     assert client.put("/features/definitions/a:b", json={}).status_code == 422
     response = store.put(name, "int", colour="red")
     assert any("colour" in warning for warning in response.json()["warnings"])

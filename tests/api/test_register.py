@@ -73,10 +73,9 @@ def test_a_known_name_is_409(store, client):
     name = store.define("int")
     response = client.post("/register", json={"name": name, "data_type": "int", "entity": "user"})
     assert response.status_code == 409
-    problem = response.json()
-    assert problem["detail"] == "Feature already exists"
-    assert problem["name"] == name
-    assert problem["version"] == 1
+    detail = response.json()["detail"]
+    assert detail.startswith("Feature already exists")
+    assert name in detail and "version 1" in detail
 
 
 def test_unknown_fields_are_named_in_warnings(store, client):
@@ -119,7 +118,7 @@ def test_required_fields(store, client, missing):
         ("name", "a\0"),
         ("name", 5),
         ("name", None),
-        ("data_type", "number"),
+        ("data_type", "colour"),
         ("data_type", ""),
         ("data_type", 5),
         ("entity", None),

@@ -56,7 +56,6 @@ def test_refused(connect, name):
 @pytest.mark.parametrize(
     "line",
     [
-        b"GET  /health HTTP/1.1",
         b"GET /health  HTTP/1.1",
         b"GET /hea lth HTTP/1.1",
         b"GET /health HTTP/1.1 ",
