@@ -168,22 +168,6 @@ static bool after_callback(struct http_connection *c, bool more_input)
     return true;
 }
 
-static bool serve(struct http_connection *c, bool more_input)
-{
-    struct http_message *message = c->message;
-    message->complete = true;
-    view_head(message);
-    if (unlikely(!expectation_is_known(message))) {
-        refuse(c, STATUS_EXPECTATION_FAILED, "Only the expectation '100-continue' is known");
-        return false;
-    }
-    http_find_route(message);
-    http_dispatch(message);
-    if (!message->answered && message->kept == NULL)
-        message->kept = net_input_keep(&c->net);
-    return after_callback(c, more_input);
-}
-
 /* The headers are there and a body follows. */
 static bool begin_body(struct http_connection *c, bool more_input)
 {
@@ -229,6 +213,26 @@ static bool give_piece(struct http_connection *c, str piece, bool last)
     message->exchange.on_body(&message->exchange, piece, last);
     message->in_callback = false;
     return after_callback(c, true);
+}
+
+static bool serve(struct http_connection *c, bool more_input)
+{
+    struct http_message *message = c->message;
+    message->complete = true;
+    view_head(message);
+    if (unlikely(!expectation_is_known(message))) {
+        refuse(c, STATUS_EXPECTATION_FAILED, "Only the expectation '100-continue' is known");
+        return false;
+    }
+    http_find_route(message);
+    http_dispatch(message);
+    if (!message->answered)
+        message->kept = net_input_keep(&c->net);
+    if (unlikely(!message->answered && message->exchange.on_body)) { /* streamed, and empty */
+        message->body_paused = false;
+        return give_piece(c, str_of(NULL, 0), true);
+    }
+    return after_callback(c, more_input);
 }
 
 static bool handle_event(struct http_connection *c, enum request_event event, bool more_input)

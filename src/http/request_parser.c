@@ -461,7 +461,8 @@ static enum request_event refuse(struct request_parser *parser, llhttp_errno_t c
         fail(parser, STATUS_TARGET_TOO_LONG, "The request target is too long");
     else if (code == HPE_INVALID_METHOD)
         fail(parser, STATUS_NOT_IMPLEMENTED, "The request method is not known");
-    else if (code == HPE_INVALID_VERSION || code == HPE_PAUSED_H2_UPGRADE)
+    else if (code == HPE_PAUSED_H2_UPGRADE ||
+             (code == HPE_INVALID_VERSION && !(llhttp->http_major == 1 && llhttp->http_minor <= 1)))
         fail(parser, STATUS_HTTP_VERSION, "Only HTTP/1.1 and HTTP/1.0 are served");
     else if (code == HPE_INVALID_CONTENT_LENGTH || code == HPE_UNEXPECTED_CONTENT_LENGTH)
         fail(parser, STATUS_MALFORMED, "The Content-Length header is invalid");

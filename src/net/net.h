@@ -38,7 +38,7 @@ struct net_protocol {
     /* The struct beyond its net_connection is zeroed. */
     void (*open)(struct net_connection *connection);
     /* Returns how much it used; less than `len` only after net_connection_pause(), or if it closed
-     * or finished the connection. */
+     * or finished the connection. `len` may be 0 after net_connection_resume(). */
     size_t (*receive)(struct net_connection *connection, const char *data, size_t len);
     /* The peer sends no more, and everything it sent was consumed. */
     void (*end)(struct net_connection *connection);

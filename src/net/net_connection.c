@@ -377,14 +377,14 @@ static void tell_end(struct net_connection *c)
 
 static void deliver(struct net_connection *c)
 {
-    size_t len = c->input_end - c->input_at;
+    size_t len = c->input ? c->input_end - c->input_at : 0;
     c->delivering = true;
-    size_t used = protocol_of(c)->receive(c, c->input->data + c->input_at, len);
+    size_t used = protocol_of(c)->receive(c, c->input ? c->input->data + c->input_at : "", len);
     c->delivering = false;
     ASSERT(used == len || (used < len && (c->paused || c->closing || c->finishing)) ||
            c->resume_queued);
     c->input_at += used;
-    if (c->input_at == c->input_end || c->closing || c->finishing)
+    if (used == len || c->closing || c->finishing)
         release_input(c);
     if (!c->closing)
         net_connection_flush(c);
@@ -467,14 +467,8 @@ static void run_resume(struct loop_task *task)
         give_back_connection(c);
         return;
     }
-    if (c->closing || c->finishing || c->paused)
-        return;
-    if (c->input)
+    if (!c->closing && !c->finishing && !c->paused)
         deliver(c);
-    else if (c->ended)
-        tell_end(c);
-    else
-        start_reading(c);
 }
 
 void net_connection_pause(struct net_connection *c)
