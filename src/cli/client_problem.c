@@ -53,7 +53,7 @@ static void append_detail(struct buffer *out, yyjson_val *detail)
 static enum status_code code_of(long http_status)
 {
     for (int code = 0; code < STATUS_CODE_COUNT; code++) {
-        if (status_http((enum status_code)code) == http_status)
+        if (code != STATUS_OK && status_http((enum status_code)code) == http_status)
             return (enum status_code)code;
     }
     return STATUS_INTERNAL;

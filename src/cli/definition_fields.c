@@ -64,6 +64,7 @@ static void take_field(struct loader *loader, const yaml_node_pair_t *pair, unsi
         return;
     }
     refuse_field(loader, yaml_node_line(key), name, allowed);
+    out->has_unknown = true;
 }
 
 bool fields_read(struct loader *loader, const yaml_node_t *node, const char *what, unsigned allowed,
@@ -194,7 +195,8 @@ bool fields_require(struct loader *loader, const yaml_node_t *node, const struct
 {
     if (fields->values[field] != NULL)
         return true;
-    loader_complain(loader, yaml_node_line(node), "'%s' is missing", FIELD_NAMES[field]);
+    if (!fields->has_unknown)
+        loader_complain(loader, yaml_node_line(node), "'%s' is missing", FIELD_NAMES[field]);
     return false;
 }
 

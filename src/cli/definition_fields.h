@@ -53,6 +53,7 @@ extern const char *const FIELD_NAMES[FIELD_COUNT];
 struct fields {
     yaml_node_t *values[FIELD_COUNT];
     unsigned lines[FIELD_COUNT];
+    bool has_unknown; /* one was misspelled, maybe: what is missing then goes unsaid */
 };
 
 void loader_complain(struct loader *loader, unsigned line, const char *format, ...)
@@ -61,7 +62,7 @@ void loader_complain(struct loader *loader, unsigned line, const char *format, .
 /* False if the node is no mapping; unknown fields are complained of and left out. */
 bool fields_read(struct loader *loader, const yaml_node_t *node, const char *what, unsigned allowed,
                  struct fields *out);
-/* False, and said, if the field is absent. */
+/* False, and said, if the field is absent (unless an unknown one was complained of). */
 bool fields_require(struct loader *loader, const yaml_node_t *node, const struct fields *fields,
                     enum field field);
 /* The field is there and must be a text; false, and said, if it is not. */

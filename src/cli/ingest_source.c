@@ -68,10 +68,11 @@ static bool fill(struct ingest_source *source)
 
 bool ingest_source_next_part(struct ingest_source *source)
 {
-    bool first = source->line == 1 && source->bytes == 0;
+    bool first = !source->started;
     bool more = fill(source);
     if (!first && !more)
         return false;
+    source->started = true;
     source->first_part = first;
     source->part_over = false;
     source->part_given = 0;

@@ -39,6 +39,7 @@ struct ingest_source {
     bool part_over;
     uint64_t line;      /* of the next byte, from 1 */
     uint64_t part_line; /* the file's line at which this part's rows begin */
+    bool started;
     bool first_part;
     bool in_quotes;
     bool after_quote;

@@ -184,13 +184,14 @@ static void plan_feature(struct planner *planner, const struct file_feature *fil
         item->action = PLAN_CREATE;
         item->put = true;
         item->version = 1;
+        buffer_append_char(out, '(');
         append_type(out, wanted->data_type, wanted->dimension);
         buffer_append_format(out, ", entity %.*s", STR_ARG(wanted->entity));
         if (wanted->ttl_seconds > 0) {
             buffer_append_str(out, STR(", ttl "));
             append_ttl(out, wanted->ttl_seconds);
         }
-        buffer_append_char(out, '\n');
+        buffer_append_str(out, STR(")\n"));
         return;
     }
     if (!str_eq(wanted->entity, current->definition.entity)) {
@@ -239,8 +240,10 @@ static bool refuse_unknown_members(struct planner *planner, const struct service
 
 static void append_members(struct buffer *out, const struct service_definition *service)
 {
+    buffer_append_char(out, '[');
     for (uint32_t i = 0; i < service->feature_count; i++)
         buffer_append_format(out, "%s%.*s", i ? ", " : "", STR_ARG(service->features[i]));
+    buffer_append_char(out, ']');
 }
 
 static bool members_eq(const struct service_definition *a, const struct service_definition *b)

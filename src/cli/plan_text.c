@@ -35,7 +35,8 @@ static void append_item(struct buffer *out, const struct plan_item *item, int fd
         buffer_append_format(out, "%s%s", terminal_style(fd, ACTIONS[item->action].style),
                              ACTIONS[item->action].mark);
         append_subject(out, item);
-        buffer_append_format(out, "%s %.*s\n", terminal_style(fd, STYLE_PLAIN), STR_ARG(line));
+        buffer_append_format(out, "%s%s %.*s\n", terminal_style(fd, STYLE_PLAIN),
+                             item->action == PLAN_REFUSED ? ":" : "", STR_ARG(line));
     }
 }
 

@@ -1,0 +1,132 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/serve_options.h"
+
+const struct cli_command *const CLI_COMMANDS[] = {&CLI_SERVE, NULL};
+
+int cli_serve(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return CLI_OK;
+}
+
+static struct serve_options options;
+
+#define PARSE(...)                                                                                 \
+    parse((const char *const[]){"serve", __VA_ARGS__},                                             \
+          ARRAY_LEN(((const char *const[]){"serve", __VA_ARGS__})))
+
+static int parse(const char *const *argv, size_t argc)
+{
+    static char *copy[40];
+    assert_true(argc < ARRAY_LEN(copy));
+    for (size_t i = 0; i < argc; i++)
+        copy[i] = (char *)(uintptr_t)argv[i];
+    return serve_options_parse((int)argc, copy, &options);
+}
+
+static void nothing_said_gives_the_defaults(void **state)
+{
+    const struct http_limits limits = HTTP_LIMITS_DEFAULT;
+    (void)state;
+    assert_int_equal(PARSE("--"), CLI_CONTINUE);
+    assert_string_equal(options.host, "127.0.0.1");
+    assert_int_equal(options.port, 8000);
+    assert_string_equal(options.data_dir, "./featured-data");
+    assert_int_equal(options.threads, serve_default_threads());
+    assert_int_equal(options.max_memory_bytes, serve_default_memory_bytes());
+    /* the texts of the table say the same as http/http_limits.h */
+    assert_int_equal(options.limits.header_bytes, limits.header_bytes);
+    assert_int_equal(options.limits.target_bytes, limits.target_bytes);
+    assert_int_equal(options.limits.body_bytes, limits.body_bytes);
+    assert_int_equal(options.limits.bulk_body_bytes, limits.bulk_body_bytes);
+    assert_int_equal(options.limits.idle_timeout_ms, limits.idle_timeout_ms);
+    assert_int_equal(options.limits.read_timeout_ms, limits.read_timeout_ms);
+    assert_int_equal(options.limits.write_timeout_ms, limits.write_timeout_ms);
+    assert_int_equal(options.limits.connections, limits.connections);
+    assert_int_equal(options.drain_timeout_ms, 10000);
+    assert_null(options.cors_origin);
+    assert_false(options.strict);
+    assert_int_equal(options.log_level, LOG_INFO);
+    serve_options_fini(&options);
+}
+
+static void every_option_arrives(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE("--listen=[::1]:0", "--data", "/x", "--threads=3", "--max-memory=1GiB",
+                           "--max-header-bytes=8k", "--max-body-bytes=1M", "--max-bulk-bytes=2G",
+                           "--max-connections=5", "--idle-timeout-ms=2s", "--read-timeout-ms=3000",
+                           "--write-timeout-ms=1m", "--drain-timeout-ms=0",
+                           "--cors-origin=https://a.example:8443", "--strict", "--log-level=debug"),
+                     CLI_CONTINUE);
+    assert_string_equal(options.host, "::1");
+    assert_int_equal(options.port, 0);
+    assert_string_equal(options.data_dir, "/x");
+    assert_int_equal(options.threads, 3);
+    assert_int_equal(options.max_memory_bytes, UINT64_C(1) << 30);
+    assert_int_equal(options.limits.header_bytes, 8192);
+    assert_int_equal(options.limits.body_bytes, 1 << 20);
+    assert_int_equal(options.limits.bulk_body_bytes, UINT64_C(2) << 30);
+    assert_int_equal(options.limits.connections, 5);
+    assert_int_equal(options.limits.idle_timeout_ms, 2000);
+    assert_int_equal(options.limits.read_timeout_ms, 3000);
+    assert_int_equal(options.limits.write_timeout_ms, 60000);
+    assert_int_equal(options.drain_timeout_ms, 0);
+    assert_string_equal(options.cors_origin, "https://a.example:8443");
+    assert_true(options.strict);
+    assert_int_equal(options.log_level, LOG_DEBUG);
+    serve_options_fini(&options);
+}
+
+static void no_host_is_every_address(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE("--listen", ":8000"), CLI_CONTINUE);
+    assert_string_equal(options.host, "::");
+    serve_options_fini(&options);
+}
+
+static void wrong_values_are_refused(void **state)
+{
+    static const char *const CASES[] = {
+        "--listen=8000",        "--listen=h:99999",     "--data=",
+        "--threads=0",          "--threads=129",        "--threads=two",
+        "--max-memory=1k",      "--max-memory=lots",    "--max-header-bytes=10",
+        "--max-body-bytes=x",   "--max-bulk-bytes=0",   "--max-connections=0",
+        "--idle-timeout-ms=0",  "--read-timeout-ms=-1", "--write-timeout-ms=2d",
+        "--drain-timeout-ms=x", "--cors-origin=a b",    "--cors-origin=https://a/b",
+        "--log-level=loud",     "--strict=2",           "operand",
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++)
+        assert_int_equal(PARSE(CASES[i]), CLI_USAGE);
+}
+
+static void defaults_fit_the_machine(void **state)
+{
+    (void)state;
+    assert_true(serve_default_threads() >= 1);
+    assert_true(serve_default_memory_bytes() >= UINT64_C(16) << 20);
+    assert_true(serve_default_memory_bytes() < UINT64_C(1) << 50);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_said_gives_the_defaults),
+        cmocka_unit_test(every_option_arrives),
+        cmocka_unit_test(no_host_is_every_address),
+        cmocka_unit_test(wrong_values_are_refused),
+        cmocka_unit_test(defaults_fit_the_machine),
+    };
+    return cmocka_run_group_tests_name("serve_options", tests, NULL, NULL);
+}
