@@ -1,5 +1,6 @@
-/* NDJSON and CSV as they arrive: bytes in by pieces, typed records out one by one. Holds at most one
- * incomplete row (BULK_ROW_BYTES). One owner. The catalog may be a newer image at each call. */
+/* NDJSON and CSV as they arrive: bytes in by pieces, typed records out one by one. Holds at most
+ * one incomplete row (BULK_ROW_BYTES). One owner. The catalog may be a newer image at every
+ * call. */
 #ifndef FEATURED_CODEC_BULK_H
 #define FEATURED_CODEC_BULK_H
 
@@ -24,10 +25,10 @@ struct bulk_options {
 
 enum bulk_next {
     BULK_RECORD,    /* *out and *line are set */
-    BULK_BAD,       /* a bad row: *line and *error are set, with loc ["line",7,…]; the next may be good */
+    BULK_BAD,       /* a bad row: *line and *error are set; the next may be good */
     BULK_NEED_MORE, /* feed more */
     BULK_END,       /* after the last piece: all rows were given */
-    BULK_FATAL,     /* *error is set (CSV header, row too long, not UTF-8…); nothing more will come */
+    BULK_FATAL,     /* *error is set (CSV header, row too long…); nothing more will come */
 };
 
 struct bulk_reader;
@@ -38,9 +39,10 @@ void bulk_reader_destroy(struct bulk_reader *reader);
 /* Gives the next bytes; `last` with the final (maybe empty) piece. Only after BULK_NEED_MORE or at
  * the start. The reader keeps what it needs of them. False without memory. */
 MUST_CHECK bool bulk_reader_feed(struct bulk_reader *reader, str piece, bool last);
-/* The record's texts are in the arena; the names of its features too, or live as long as the reader.
- * With BAD and FATAL *error is set whole, its loc included. A row that fails for lack of memory is
- * FATAL (OUT_OF_MEMORY). CSV rows that are empty lines are skipped as blank NDJSON lines are. Lines count from 1; a CSV row's line is where it begins. */
+/* The record's texts are in the arena; the names of its features too, or live as long as the
+ * reader. With BAD and FATAL *error is set whole, its loc (["line",7,…]) included. A row that fails
+ * for lack of memory is FATAL (OUT_OF_MEMORY). Empty lines are skipped. Lines count from 1; a CSV
+ * row's line is where it begins. */
 enum bulk_next bulk_reader_next(struct bulk_reader *reader, const struct catalog *catalog,
                                 int64_t now_us, struct arena *arena, struct ingest_record *out,
                                 uint64_t *line, struct error *error);

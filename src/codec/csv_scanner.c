@@ -52,7 +52,7 @@ static bool end_field(struct csv_scanner *scanner, uint32_t end)
     return true;
 }
 
-/* The newline at offset `end` (or the end of the input) ends the row; a CR before it belongs to it. */
+/* The newline at offset `end` (or the end of the input) ends the row, with a CR before it. */
 static enum csv_scan end_row(struct csv_scanner *scanner, str row, uint32_t end, bool newline)
 {
     if (scanner->state == CSV_FIELD_START)

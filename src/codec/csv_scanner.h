@@ -1,6 +1,6 @@
-/* Private to codec: splits CSV (RFC 4180) into rows and fields, byte by byte as they arrive. Rows end
- * with LF or CRLF; fields may be quoted and then hold commas, newlines and doubled quotes. Offsets
- * count from the row's first byte. One owner. */
+/* Private to codec: splits CSV (RFC 4180) into rows and fields, byte by byte as they arrive. Rows
+ * end with LF or CRLF; fields may be quoted and then hold commas, newlines and doubled quotes.
+ * Offsets count from the row's first byte. One owner. */
 #ifndef FEATURED_CODEC_CSV_SCANNER_H
 #define FEATURED_CODEC_CSV_SCANNER_H
 
@@ -19,7 +19,7 @@ struct csv_scanner {
     uint32_t capacity;
     uint32_t stored_max; /* further fields are counted only */
     uint32_t count;
-    uint32_t at;       /* bytes of this row seen; when it is complete, its length with the newline */
+    uint32_t at;       /* bytes of this row seen; in the end its length with the newline */
     uint32_t newlines; /* in quotes */
     const char *problem; /* why the row is not CSV; NULL: it is */
     /* private */

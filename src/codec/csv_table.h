@@ -1,5 +1,5 @@
-/* Private to codec: what the columns of a CSV file mean, and its rows as typed records. The header is
- * resolved against each catalog image that comes along. One owner. */
+/* Private to codec: what the columns of a CSV file mean, and its rows as typed records. The header
+ * is resolved against each catalog image that comes along. One owner. */
 #ifndef FEATURED_CODEC_CSV_TABLE_H
 #define FEATURED_CODEC_CSV_TABLE_H
 

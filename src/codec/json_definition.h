@@ -14,10 +14,11 @@ struct json_unknown {
     uint32_t count;
 };
 
-/* MALFORMED; shape and types: INVALID with FastAPI's loc and type; then definition_validate(). A loc
- * starts with "body" (whatever it was before). `name` is what the path says, empty on POST; a name in
- * the body must agree with it. `strict`: unknown members are INVALID. id, version, created_at,
- * updated_at (and a service's resolved) are accepted and ignored. Texts are in the arena, or `name`. */
+/* MALFORMED; shape and types: INVALID with FastAPI's loc and type; then definition_validate(). A
+ * loc starts with "body" (whatever it was before). `name` is what the path says, empty on POST; a
+ * name in the body must agree with it. `strict`: unknown members are INVALID. id, version,
+ * created_at, updated_at (and a service's resolved) are accepted and ignored. Texts are in the
+ * arena, or `name`. */
 MUST_CHECK status json_decode_feature_definition(str body, str name, bool strict,
                                                  struct arena *arena,
                                                  struct feature_definition *out,
@@ -35,9 +36,10 @@ MUST_CHECK status json_decode_activate(str body, bool strict, uint32_t *version,
 /* {"message":…,"id":…,"name":…,"version":…[,"warnings":["unknown field 'x' ignored"]]} */
 void json_encode_registered(struct buffer *out, str message, int64_t id, str name,
                             uint32_t version, const struct json_unknown *unknown);
-/* One element of GET /features: every column, id, version (the active one's number), live statistics
- * (before the first live value: what the definition said). With `versions`: all versions as well,
- * those that are not active without statistics; json_encode_feature_versions() has them. */
+/* One element of GET /features: every column, id, version (the active one's number), live
+ * statistics (before the first live value: what the definition said). With `versions`: all
+ * versions as well, those that are not active without statistics; json_encode_feature_versions()
+ * has them. */
 void json_encode_feature(struct buffer *out, const struct catalog_feature *feature,
                          const struct statistics *active_statistics, bool with_versions);
 /* With all versions; statistics[i] are those of feature->versions[i]. */

@@ -38,7 +38,8 @@ static void *tree_realloc(void *context, void *pointer, size_t old_size, size_t 
     size_t more = rounded(size) - rounded(old_size);
     if (size <= old_size || (pointer == memory->full && size <= memory->max_bytes))
         return pointer;
-    if ((char *)pointer + rounded(old_size) == arena->at && more <= (size_t)(arena->end - arena->at)) {
+    if ((char *)pointer + rounded(old_size) == arena->at &&
+        more <= (size_t)(arena->end - arena->at)) {
         arena->at += more;
         return pointer;
     }

@@ -1,6 +1,6 @@
-/* Private to codec: bytes to a tree of yyjson values, and the errors of their shape. Strict RFC 8259
- * (a leading BOM is skipped); every number stays text (yyjson_is_raw), so that it is read as what it
- * must become, exactly. The tree and its texts live in the arena. */
+/* Private to codec: bytes to a tree of yyjson values, and the errors of their shape. Strict RFC
+ * 8259 (a leading BOM is skipped); every number stays text (yyjson_is_raw), so that it is read as
+ * what it must become, exactly. The tree and its texts live in the arena. */
 #ifndef FEATURED_CODEC_JSON_DOCUMENT_H
 #define FEATURED_CODEC_JSON_DOCUMENT_H
 

@@ -14,8 +14,8 @@
 
 #define JSON_INGEST_HINTS 64
 
-/* What the features of the row before were, in their order: rows of one load mostly look alike, and a
- * version that is still the same needs no look-up. Zeroed before the first row. */
+/* What the features of the row before were, in their order: rows of one load mostly look alike,
+ * and a version that is still the same needs no look-up. Zeroed before the first row. */
 struct json_ingest_hints {
     const struct catalog *catalog;
     uint64_t revision;

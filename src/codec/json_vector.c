@@ -1,5 +1,5 @@
-/* Answers of the read routes (json_read.h): the hot path of serving. Room is checked once per value,
- * then raw pointers write. */
+/* Answers of the read routes (json_read.h): the hot path of serving. Room is checked once per
+ * value, then raw pointers write. */
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/json_string.h"

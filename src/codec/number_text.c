@@ -9,9 +9,12 @@
 
 #include "base/assert.h"
 
-static const char PAIRS[] = "00010203040506070809101112131415161718192021222324252627282930313233343536"
-                            "37383940414243444546474849505152535455565758596061626364656667686970717273"
-                            "7475767778798081828384858687888990919293949596979899";
+static const char PAIRS[] =
+    "0001020304050607080910111213141516171819"
+    "2021222324252627282930313233343536373839"
+    "4041424344454647484950515253545556575859"
+    "6061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
 
 static const uint64_t POWERS[] = {
     UINT64_C(1),
@@ -98,8 +101,8 @@ static char *write_decimal(char *at, uint64_t digits, unsigned decimals)
     return at;
 }
 
-/* What most features hold: few decimals. A text of at most 15 digits that reads back to the value is
- * the shortest one, for no two of those mean the same double. False: not of that kind. */
+/* What most features hold: few decimals. A text of at most 15 digits that reads back to the value
+ * is the shortest one, for no two of those mean the same double. False: not of that kind. */
 static bool write_short(char **at, double magnitude)
 {
     if (!(magnitude < 1e9 && (magnitude >= 1e-4 || magnitude == 0)))
@@ -160,9 +163,9 @@ char *number_write_double(char *at, double value)
     return at + len;
 }
 
-/* Whether digits × 10^-decimals reads back as `magnitude`. Both factors are exact, so the double is
- * the nearest one; rounding it once more to a float errs only if that first rounding put it half way
- * between two floats. */
+/* Whether digits × 10^-decimals reads back as `magnitude`. Both factors are exact, so the double
+ * is the nearest one; rounding it once more to a float errs only if that first rounding put it
+ * half way between two floats. */
 static bool reads_back(uint64_t digits, int decimals, float magnitude)
 {
     double mantissa = (double)digits;
@@ -212,7 +215,7 @@ static char *write_scientific(char *at, uint64_t digits, int decimals)
     return number_write_int64(at, exponent);
 }
 
-/* Outside the range where the powers of ten are exact; subnormal ones have as little as one digit. */
+/* Outside the range where the powers of ten are exact; subnormal ones may have a single digit. */
 static void find_digits_slow(float magnitude, uint64_t *digits, int *decimals)
 {
     for (int precision = 1; precision < 10; precision++) {

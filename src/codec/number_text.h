@@ -1,6 +1,6 @@
 /* Numbers to the shortest text that reads back to the same bits. Floats always show a '.' or an
- * exponent, so that a reader can tell them from integers. Each function writes at `at` (room for the
- * maximum below, nothing is terminated) and returns the end of what it wrote. */
+ * exponent, so that a reader can tell them from integers. Each function writes at `at` (room for
+ * the maximum below, nothing is terminated) and returns the end of what it wrote. */
 #ifndef FEATURED_CODEC_NUMBER_TEXT_H
 #define FEATURED_CODEC_NUMBER_TEXT_H
 

@@ -24,17 +24,17 @@ const struct catalog *fixture_catalog(uint64_t revision)
 {
     struct catalog_builder *builder = catalog_builder_create(NULL, revision);
     const struct catalog *image;
-    uint64_t id = 1;
     assert_non_null(builder);
     for (uint32_t i = 0; i < ARRAY_LEN(COLUMNS); i++) {
         const struct column *column = &COLUMNS[i];
+        uint64_t id = i * 2 + 1;
         struct catalog_builder_version versions[2] = {
-            {.id = id++,
+            {.id = id,
              .number = 1,
              .data_type = column->type,
              .dimension = column->dimension,
              .created_at_us = 1000000},
-            {.id = id++, .number = 2, .data_type = DATA_TYPE_STRING, .created_at_us = 2000000},
+            {.id = id + 1, .number = 2, .data_type = DATA_TYPE_STRING, .created_at_us = 2000000},
         };
         struct catalog_builder_feature feature = {
             .id = i + 1,

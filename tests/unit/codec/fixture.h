@@ -16,8 +16,8 @@
 
 #define FIXTURE_NOW_US INT64_C(1767323045000000) /* 2026-01-02T03:04:05Z */
 
-/* Features of `user`: i (int, version 2 is a string), f, b, s, t, e (embedding), e3 (of dimension 3),
- * j (json), n (int, not nullable), m (string, not nullable); of `driver`: d (int). */
+/* Features of `user`: i (int, version 2 is a string), f, b, s, t, e (embedding), e3 (of dimension
+ * 3), j (json), n (int, not nullable), m (string, not nullable); of `driver`: d (int). */
 const struct catalog *fixture_catalog(uint64_t revision);
 
 /* "422 body.features.0.value int_type" */

@@ -201,7 +201,8 @@ static void activation(void **state)
 
 static void tags_match_by_the_text_of_a_scalar(void **state)
 {
-    const str tags = STR("{\"s\":\"x y\",\"n\":1.50,\"t\":true,\"z\":null,\"o\":{\"s\":1},\"a\":[]}");
+    const str tags =
+        STR("{\"s\":\"x y\",\"n\":1.50,\"t\":true,\"z\":null,\"o\":{\"s\":1},\"a\":[]}");
     (void)state;
     assert_true(json_tags_match(tags, STR("s"), STR("x y")));
     assert_true(json_tags_match(tags, STR("n"), STR("1.50")));

@@ -12,14 +12,14 @@ static void assert_encoded(struct buffer *out, const char *expected)
 }
 
 #define HEAD                                                                                       \
-    "{\"id\":1,\"name\":\"i\",\"description\":null,\"data_type\":\"int\",\"entity\":\"user\","       \
-    "\"feature_group\":null,\"is_nullable\":true,\"source\":null,\"transformation\":null,"           \
+    "{\"id\":1,\"name\":\"i\",\"description\":null,\"data_type\":\"int\",\"entity\":\"user\","     \
+    "\"feature_group\":null,\"is_nullable\":true,\"source\":null,\"transformation\":null,"         \
     "\"dimension\":null,\"ttl_seconds\":null,\"tags\":{},\"version\":1,"
 #define NOTHING                                                                                    \
-    "\"count\":0,\"null_count\":0,\"min_value\":null,\"max_value\":null,\"mean_value\":null,"        \
+    "\"count\":0,\"null_count\":0,\"min_value\":null,\"max_value\":null,\"mean_value\":null,"      \
     "\"std_dev\":null,\"last_event_timestamp\":null,"
 #define MEASURED                                                                                   \
-    "\"count\":2,\"null_count\":1,\"min_value\":1.0,\"max_value\":3.0,\"mean_value\":2.0,"           \
+    "\"count\":2,\"null_count\":1,\"min_value\":1.0,\"max_value\":3.0,\"mean_value\":2.0,"         \
     "\"std_dev\":1.0,\"last_event_timestamp\":\"1970-01-01T00:00:03Z\","
 #define TIMES "\"created_at\":\"1970-01-01T00:00:01Z\",\"updated_at\":\"1970-01-01T00:00:02Z\""
 #define FIRST "{\"version\":1,\"active\":true,\"data_type\":\"int\",\"dimension\":null,"
@@ -128,7 +128,8 @@ static void registrations_and_services(void **state)
                    "{\"message\":\"Feature registered\",\"id\":12,\"name\":\"age\",\"version\":1}");
     json_encode_registered(&out, STR("ok"), 1, STR("a"), 2, &unknown);
     assert_encoded(&out, "{\"message\":\"ok\",\"id\":1,\"name\":\"a\",\"version\":2,\"warnings\":["
-                         "\"unknown field 'colour' ignored\",\"unknown field 'a'\\\"b' ignored\"]}");
+                         "\"unknown field 'colour' ignored\","
+                         "\"unknown field 'a'\\\"b' ignored\"]}");
     json_encode_service(&out, &service);
     assert_encoded(&out, "{\"name\":\"s\",\"features\":[\"a\",\"b@2\"],"
                          "\"resolved\":[\"a@1\",\"b@2\"],\"description\":\"d\",\"tags\":{},"

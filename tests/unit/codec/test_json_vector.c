@@ -33,15 +33,15 @@ static void make_keys(struct arena *arena, str keys[KEYS])
 }
 
 #define HELD                                                                                       \
-    "\"a\":-25,\"b\":0.5,\"c\":true,\"d\":false,\"e\":\"Oslo \\\"x\\\"\","                           \
+    "\"a\":-25,\"b\":0.5,\"c\":true,\"d\":false,\"e\":\"Oslo \\\"x\\\"\","                         \
     "\"f\":\"1969-12-31T23:59:59.999999Z\",\"g\":[0.1,-2.0,1e20],\"h\":{\"a\":1},\"i\":null"
 #define T(time, state) "{\"event_timestamp\":" time ",\"status\":\"" state "\"}"
 #define ZERO "\"1970-01-01T00:00:00Z\""
 #define HELD_METADATA                                                                              \
-    "\"a\":" T("\"1970-01-01T00:00:01Z\"", "PRESENT") ","                                           \
-    "\"b\":" T("\"1970-01-01T00:00:01.500000Z\"", "PRESENT") ","                                    \
-    "\"c\":" T(ZERO, "PRESENT") ",\"d\":" T(ZERO, "PRESENT") ",\"e\":" T(ZERO, "PRESENT") ","         \
-    "\"f\":" T(ZERO, "PRESENT") ",\"g\":" T(ZERO, "PRESENT") ",\"h\":" T(ZERO, "PRESENT") ","         \
+    "\"a\":" T("\"1970-01-01T00:00:01Z\"", "PRESENT") ","                                          \
+    "\"b\":" T("\"1970-01-01T00:00:01.500000Z\"", "PRESENT") ","                                   \
+    "\"c\":" T(ZERO, "PRESENT") ",\"d\":" T(ZERO, "PRESENT") ",\"e\":" T(ZERO, "PRESENT") ","      \
+    "\"f\":" T(ZERO, "PRESENT") ",\"g\":" T(ZERO, "PRESENT") ",\"h\":" T(ZERO, "PRESENT") ","      \
     "\"i\":" T("\"1970-01-01T00:00:02Z\"", "NULL_VALUE")
 
 static void vectors_as_the_wire_has_them(void **state)

@@ -127,7 +127,7 @@ static void random_bits_read_back(void **state)
 {
     uint64_t seed = fixture_seed();
     (void)state;
-    for (int i = 0; i < 300000; i++) {
+    for (int i = 0; i < 100000; i++) {
         uint64_t bits = fixture_random(&seed);
         double real;
         float narrow;
