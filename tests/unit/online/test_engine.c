@@ -385,8 +385,9 @@ static void the_store_fills_up_to_its_limit(void **state)
 
 static bool has_room_again(struct fixture *f, uint32_t feature)
 {
-    struct online_write_cell cell =
-        fixture_cell(f, feature, value_text(STR("x")), ONLINE_EVENT_TIME_NOW);
+    static char long_text[1000];
+    struct online_write_cell cell = fixture_cell(
+        f, feature, value_text(str_of(long_text, sizeof(long_text))), ONLINE_EVENT_TIME_NOW);
     struct online_write_row row = {0, STR("new"), &cell, 1, true};
     struct online_write write = {.rows = &row, .row_count = 1};
     return status_is_ok(fixture_write(f, &write));

@@ -107,6 +107,8 @@ static void a_batch_finds_the_same(void **state)
     const struct row *rows[TABLE_BATCH_MAX];
     for (uint32_t n = 0; n < 1000; n += 2)
         insert(bed, n);
+    for (uint32_t n = 0; n < 1000; n += 4)
+        remove_row(bed, n);
     for (uint32_t count = 0; count <= TABLE_BATCH_MAX; count++) {
         for (uint32_t i = 0; i < count; i++)
             ids[i] = id_of(i * 7, texts[i]);
