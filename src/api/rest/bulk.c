@@ -308,8 +308,7 @@ static status choose_format(const struct http_exchange *exchange, struct bulk_op
                             struct error *error)
 {
     static const char *const NDJSON_TYPES[] = {"application/x-ndjson", "application/ndjson",
-                                               "application/jsonl", "application/x-jsonlines",
-                                               "application/json-seq"};
+                                               "application/jsonl", "application/x-jsonlines"};
     str type = api_content_type(exchange);
     options->format = BULK_NDJSON;
     if (str_eq_nocase(type, STR("text/csv")) || str_eq_nocase(type, STR("application/csv"))) {
