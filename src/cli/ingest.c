@@ -61,8 +61,8 @@ const struct cli_command CLI_INGEST = {
     .description =
         "Streams the files to the server in bounded memory and shows how far it is, how fast, and "
         "the time left. FILE - is standard input (give --format).\n\n"
-        "A line of NDJSON is {\"entity_id\":\"u1\",\"features\":{\"age\":25},"
-        "\"event_timestamp\":\"2026-01-02T03:04:05Z\"}; a CSV file has a header line that names "
+        "A line of NDJSON is {\"entity_id\":\"u1\",\"features\":{\"age\":25}} and may have "
+        "\"event_timestamp\":\"2026-01-02T03:04:05Z\"; a CSV file has a header line that names "
         "entity_id, event_timestamp (optional) and features. Rows that are refused are named with "
         "file and line, and make the exit status 1. Sending a file again whose rows carry event "
         "times is harmless.",

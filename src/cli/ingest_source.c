@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ status ingest_source_open(struct ingest_source *source, const char *path, enum i
         .part_bytes = part_bytes,
         .total_bytes = S_ISREG(stat.st_mode) ? (uint64_t)stat.st_size : 0,
         .fd = fd,
+        .is_file = S_ISREG(stat.st_mode),
         .data = data,
         .line = 1,
         .first_part = true,
@@ -146,6 +148,17 @@ static size_t take(struct ingest_source *source, char *to, size_t room)
     return taken;
 }
 
+/* A pipe whose writer is silent between two rows: what came so far is better acknowledged than held
+ * in a request that the server would cut off. */
+static bool is_idle(struct ingest_source *source)
+{
+    struct pollfd readable = {.fd = source->fd, .events = POLLIN};
+    bool between_rows = source->row_empty && source->part_given > 0 &&
+                        (source->format == INGEST_NDJSON || source->header_done);
+    return between_rows && !source->is_file && source->at == source->len && !source->at_end &&
+           poll(&readable, 1, INGEST_IDLE_MS) == 0;
+}
+
 ssize_t ingest_source_read(struct ingest_source *source, char *to, size_t room)
 {
     if (!source->first_part && source->header_at < source->header.len) {
@@ -155,6 +168,7 @@ ssize_t ingest_source_read(struct ingest_source *source, char *to, size_t room)
         source->header_at += taken;
         return (ssize_t)taken;
     }
+    source->part_over = source->part_over || is_idle(source);
     if (source->part_over)
         return 0;
     if (fill(source))

@@ -14,6 +14,7 @@
 enum ingest_format { INGEST_NDJSON, INGEST_CSV };
 
 #define INGEST_READ_BYTES ((size_t)256 << 10)
+#define INGEST_IDLE_MS 1000 /* a part of a pipe ends when nothing came for so long */
 #define INGEST_HEADER_BYTES_MAX ((size_t)16 << 20) /* the server takes no longer row */
 
 struct ingest_source {
@@ -26,6 +27,7 @@ struct ingest_source {
     uint64_t rows;
     /* private */
     int fd;
+    bool is_file; /* and no pipe, which can be silent for long */
     char *data;
     size_t at;
     size_t len;

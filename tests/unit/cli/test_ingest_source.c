@@ -133,6 +133,34 @@ static void lines_lead_back_to_the_file(void **state)
     buffer_fini(&out);
 }
 
+/* A writer that pauses after a row ends the part. */
+static void a_silent_pipe_ends_the_part(void **state)
+{
+    struct ingest_source source;
+    struct buffer out;
+    char piece[64];
+    int ends[2];
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    snprintf(path, sizeof(path), "/dev/fd/%d", ends[0]);
+    open_source(&source, INGEST_NDJSON, 1000);
+    assert_int_equal(source.total_bytes, 0);
+    assert_int_equal(write(ends[1], "1\n2\n", 4), 4);
+    assert_true(ingest_source_next_part(&source));
+    assert_int_equal(ingest_source_read(&source, piece, sizeof(piece)), 4);
+    assert_int_equal(ingest_source_read(&source, piece, sizeof(piece)), 0);
+    assert_int_equal(write(ends[1], "3\n", 2), 2);
+    close(ends[1]);
+    buffer_init(&out, 1000);
+    read_parts(&source, 64, &out);
+    buffer_append_char(&out, '\0');
+    assert_string_equal(out.data, "3\n|");
+    assert_int_equal(source.rows, 3);
+    buffer_fini(&out);
+    ingest_source_close(&source);
+    close(ends[0]);
+}
+
 static void what_cannot_be_read_is_an_error(void **state)
 {
     struct ingest_source source;
@@ -153,6 +181,7 @@ int main(void)
         cmocka_unit_test(csv_is_not_cut_inside_quotes),
         cmocka_unit_test(an_empty_file_is_one_empty_part),
         cmocka_unit_test(lines_lead_back_to_the_file),
+        cmocka_unit_test(a_silent_pipe_ends_the_part),
         cmocka_unit_test(what_cannot_be_read_is_an_error),
     };
     return cmocka_run_group_tests_name("ingest_source", tests, NULL, NULL);
