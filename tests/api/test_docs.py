@@ -67,10 +67,12 @@ def try_out(browser, operation):
     """Opens the operation, sends the values that stand there, gives status and body."""
     block = f"#operations-{operation}"
     click(browser, f"{block} .opblock-summary-control")
-    click(browser, f"{block} .try-out__btn")
+    button = wait(browser, f"{block} .try-out__btn")
+    if "cancel" not in button.get_attribute("class"):  # the page may have it enabled from the start
+        click(browser, f"{block} .try-out__btn")
     click(browser, f"{block} .execute")
-    status = wait(browser, f"{block} .live-responses-table .response-col_status").text
-    body = wait(browser, f"{block} .live-responses-table .response-col_description").text
+    status = wait(browser, f"{block} .live-responses-table tbody .response-col_status").text
+    body = wait(browser, f"{block} .live-responses-table tbody .response-col_description").text
     return status.split()[0], body
 
 

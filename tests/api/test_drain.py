@@ -87,10 +87,19 @@ def test_a_request_half_arrived_is_finished(start_server, connect):
     assert server.wait() == 0
 
 
-def test_who_does_not_finish_is_cut_off_in_the_end(start_server, connect):
+UNFINISHED = {
+    "headers": b"POST /features/batch HTTP/1.1\r\nHost: x\r\nCont",
+    "body": b"POST /features/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    "streamed body": b"POST /features/ingest/bulk HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+    b"Content-Type: application/x-ndjson\r\n\r\n{",
+}
+
+
+@pytest.mark.parametrize("unfinished", UNFINISHED)
+def test_who_does_not_finish_is_cut_off_in_the_end(start_server, connect, unfinished):
     server = start_server("--drain-timeout-ms", "300")
     connection = connect(server.port)
-    connection.send(request("GET", "/health") + b"POST /features/batch HTTP/1.1\r\nHost: x\r\nCont")
+    connection.send(request("GET", "/health") + UNFINISHED[unfinished])
     assert connection.receive().status == 200
     began = time.monotonic()
     server.terminate()
@@ -99,6 +108,20 @@ def test_who_does_not_finish_is_cut_off_in_the_end(start_server, connect):
     with pytest.raises(Closed):
         while True:
             connection.fill()
+
+
+def test_who_does_not_read_is_cut_off_in_the_end(start_server, connect, client_of):
+    server = start_server("--drain-timeout-ms", "300")
+    client = client_of(server)
+    client.post("/register", json={"name": "text", "data_type": "string", "entity": "user"})
+    value = {"entity_id": "u", "features": [{"feature_name": "text", "value": "x" * 10000}]}
+    client.post("/features/ingest", json=value)
+    body = json.dumps({"entity_ids": ["u"] * 5000, "feature_names": ["text"]}).encode()
+    connection = connect(server.port, receive_buffer=4096)
+    connection.send(request("POST", "/features/online", body))
+    connection.fill()
+    server.terminate()
+    assert server.wait() == 0
 
 
 def test_a_large_answer_is_sent_to_its_end(start_server, connect, client_of):
