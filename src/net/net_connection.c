@@ -481,8 +481,7 @@ void net_connection_resume(struct net_connection *c)
     if (!c->paused)
         return;
     c->paused = false;
-    if (c->delivering || c->input || c->ended || !c->reading)
-        queue_resume(c);
+    queue_resume(c); /* also without input: the next event may need none */
 }
 
 /* ---- opening ---- */
