@@ -6,7 +6,9 @@
  * memory limit. They are exact, and go when they no longer matter: once a value with the event time
  * of the erasure would be past its TTL, no value up to it can ever be served again (cell_rule.h:
  * what has expired stays dead under any later TTL). Versions that never expire keep them for good:
- * that costs a slot and a row of 24 bytes and the id for each erased id. */
+ * that costs a slot and a row of 24 bytes and the id for each erased id. An id that the store does not
+ * hold is marked too: a late copy of its values may be under way. While the mark of a whole id stays it
+ * also keeps old values out of versions that are made later. */
 #ifndef FEATURED_ONLINE_ENGINE_EDIT_H
 #define FEATURED_ONLINE_ENGINE_EDIT_H
 
