@@ -5,6 +5,10 @@
  * pipelined requests wait in the read buffer, and reading stops while one is answered late. All
  * memory of a request comes from exchange->arena, which is reset when the answer has left.
  *
+ * The exchange is the handler's until it is answered. Answered inside a callback (handler, on_body),
+ * it stays valid until that callback returns; answered later, it is gone when the answering function
+ * returns. An arena or exchange must not be touched after that.
+ *
  * If the client goes away while an exchange is open, the exchange stays valid until it is answered
  * (the answer goes nowhere); exchange->gone tells. */
 #ifndef FEATURED_HTTP_HTTP_H
@@ -127,7 +131,8 @@ struct http_stream {
 void http_respond_stream(struct http_exchange *exchange, int code, str content_type,
                          struct http_stream stream);
 
-/* Streamed request bodies: stop and go on reading from the socket. */
+/* Streamed request bodies: stop and go on reading from the socket. Nothing is given to on_body from
+ * pause to resume (but the one call for an empty body). */
 void http_body_pause(struct http_exchange *exchange);
 void http_body_resume(struct http_exchange *exchange);
 
@@ -157,7 +162,8 @@ MUST_CHECK status http_server_start(const struct http_server_options *options,
                                     struct http_server **out, struct error *error);
 uint16_t http_server_port(const struct http_server *server);
 /* Stops accepting, lets exchanges in flight finish (answers carry "Connection: close"), closes idle
- * connections at once and the rest after `timeout_ms`; then calls `drained` on loops[0]. On loops[0]. */
+ * connections at once and the rest after `timeout_ms`; then calls `drained` on loops[0]. Exchanges
+ * whose handler has not answered are waited for even then: their memory is the server's. On loops[0]. */
 void http_server_drain(struct http_server *server, int64_t timeout_ms, void (*drained)(void *user),
                        void *user);
 /* After drained, once the loops have stopped. */

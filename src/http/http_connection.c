@@ -122,7 +122,8 @@ static void refuse(struct http_connection *c, enum status_code code, const char 
         _Atomic uint64_t *count = &message->http_loop->requests_malformed;
         atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
     }
-    if (message->exchange.request.request_id.len == 0)
+    /* An earlier view of it may point into input that is gone; the parser's moves with the copy. */
+    if (message->exchange.request.request_id.data != message->id)
         http_message_assign_id(message);
     error_clear(&error);
     (void)error_set(&error, code, status_name(code), "%s", detail);

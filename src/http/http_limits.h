@@ -33,7 +33,6 @@ struct http_limits {
 #define HTTP_REQUEST_ID_MAX 128       /* a longer X-Request-Id is replaced by ours */
 #define HTTP_RESPONSE_HEADERS_MAX 8   /* set by handlers */
 #define HTTP_OUT_HIGH_BYTES (256u << 10) /* a streamed answer waits while more than this is unsent */
-#define HTTP_READ_BYTES (64u << 10)   /* read buffer of a loop */
 #define HTTP_ARENA_BYTES ((size_t)512 << 20) /* ceiling of a request's arena */
 
 #endif

@@ -346,11 +346,11 @@ static bool check_target(struct request_parser *parser)
 {
     str target = head_str(parser, parser->target_at, parser->target_len);
     bool asterisk = target.len == 1 && target.data[0] == '*';
-    bool absolute = str_contains(target, STR("://"));
     if (parser->method == HTTP_METHOD_OTHER) /* CONNECT has a form of its own */
         return true;
     if (target.len == 0 || memchr(target.data, '#', target.len) ||
-        !(target.data[0] == '/' || absolute || (asterisk && parser->method == HTTP_OPTIONS))) {
+        !(target.data[0] == '/' || (asterisk && parser->method == HTTP_OPTIONS) ||
+          str_contains(target, STR("://")))) {
         fail(parser, STATUS_MALFORMED, "The request target is malformed");
         return false;
     }

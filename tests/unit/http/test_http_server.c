@@ -122,6 +122,25 @@ static void test_request_ids(void **state)
            "X-Request-Id: kept\r\n");
 }
 
+/* The id was seen in a piece of input that is gone by the time the request turns out to be broken. */
+static void test_request_id_of_a_broken_body(void **state)
+{
+    (void)state;
+    int fd = client_connect(&fixture);
+    client_say(fd, "POST /echo HTTP/1.1\r\n" HOST "X-Request-Id: early-one\r\n"
+                   "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
+    free(client_read(fd, "100 Continue\r\n\r\n"));
+    expect("GET /items/overwrites-the-buffer-of-the-loop-with-something-else HTTP/1.1\r\n" HOST
+           "X-Padding: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n", "200");
+    expect(GET("/plain"), "200");
+    client_say(fd, "XYZ\r\n");
+    char *answer = client_read(fd, NULL);
+    assert_non_null(strstr(answer, "HTTP/1.1 400 "));
+    assert_non_null(strstr(answer, "X-Request-Id: early-one\r\n"));
+    free(answer);
+    close(fd);
+}
+
 static void test_connection_header(void **state)
 {
     (void)state;
@@ -625,6 +644,7 @@ int main(void)
         SERVED(test_unrouted),
         SERVED(test_problems),
         SERVED(test_request_ids),
+        SERVED(test_request_id_of_a_broken_body),
         SERVED(test_connection_header),
         SERVED(test_pipeline_keeps_order),
         SERVED(test_pieces_over_the_socket),
