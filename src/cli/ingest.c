@@ -256,7 +256,10 @@ static int ingest_file(struct ingest *ingest, const char *path)
         print_summary(ingest);
     print_rejections(ingest);
     if (!status_is_ok(sent))
-        cli_complain(&CLI_INGEST, "%s: %s", ingest->source.name, ingest->error.detail);
+        cli_complain(&CLI_INGEST, "%s: %s%s", ingest->source.name, ingest->error.detail,
+                     sent.code == STATUS_TOO_LARGE
+                         ? "; give a smaller --part-size, or the server a larger --max-bulk-bytes"
+                         : "");
     ingest_source_close(&ingest->source);
     return status_is_ok(sent) && ingest->result.rows_rejected == 0 && !ingest->result.stopped
                ? CLI_OK

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from conftest import Terminal, binary
+from conftest import Cli, Server, Terminal, binary
 
 DEFINITIONS = """
 features:
@@ -115,6 +115,18 @@ def test_what_the_server_refuses(rows):
     done = rows.run("ingest", rows.write("u.ndjson", '{"entity_id":"u","features":{"nix":1}}\n'))
     assert done.returncode == 1
     assert "u.ndjson:1: " in done.stderr and "nix" in done.stderr
+
+
+def test_a_part_larger_than_the_server_takes(tmp_path):
+    server = Server(tmp_path / "server", flags=["--max-bulk-bytes", "64k"]).start()
+    rows = Cli(tmp_path, server.url)
+    rows.fine("apply", "--yes", rows.write("i.yaml", DEFINITIONS))
+    path = rows.write("r.ndjson", ndjson(0, 5000))
+    done = rows.run("ingest", path)
+    assert done.returncode == 1
+    assert "(HTTP 413); give a smaller --part-size, or" in done.stderr
+    assert summary(rows.fine("ingest", "--part-size", "32k", path))[1] == "5,000"
+    server.stop()
 
 
 def test_progress_on_a_terminal(rows):

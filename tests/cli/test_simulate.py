@@ -5,7 +5,7 @@ import signal
 import subprocess
 import urllib.request
 
-from conftest import TIMEOUT_S, binary
+from conftest import TIMEOUT_S, Cli, Server, binary
 
 LINE = "Ingested/Updated {} features. Total unique users: {}"
 
@@ -43,8 +43,6 @@ def test_signals_end_it_with_success(cli):
 
 
 def test_features_of_another_type_are_explained(tmp_path):
-    from conftest import Cli, Server
-
     server = Server(tmp_path / "server").start()
     cli = Cli(tmp_path, server.url)
     cli.fine("apply", "--yes", cli.write("f.yaml",

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "cli/definition_file.h"
 
 static struct definition_set set;
@@ -205,6 +206,32 @@ static void all_mistakes_are_collected(void **state)
     assert_int_equal(set.feature_count, 0);
 }
 
+/* Without memory something is said to be wrong, or all is there: never half of it in silence. */
+static void no_allocation_fails_silently(void **state)
+{
+    static const char TEXT[] =
+        "features:\n"
+        "- {name: a, data_type: int, entity: u, description: d, tags: {x: 1}}\n"
+        "- {name: b, data_type: int, entity: u}\n"
+        "feature_services:\n- {name: s, features: [a, b]}\n";
+    bool fine = false;
+    uint64_t after = 0;
+    (void)state;
+    while (!fine) {
+        definition_set_fini(&set);
+        definition_set_init(&set);
+        memory_fail_after(after++);
+        fine = add(TEXT);
+        memory_fail_after(UINT64_MAX);
+        assert_true(fine == (set.error_count == 0));
+        assert_true(after < 1000);
+    }
+    assert_true(after > 3);
+    assert_int_equal(set.feature_count, 2);
+    assert_int_equal(set.service_count, 1);
+    is(set.features[0].definition.tags_json, "{\"x\":1}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +242,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(documents_and_files_add_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_mistake_is_named_with_its_line, set_up, tear_down),
         cmocka_unit_test_setup_teardown(all_mistakes_are_collected, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_allocation_fails_silently, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("definition_file", tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "cli/plan_text.h"
 
 static const char FEATURES[] =
@@ -222,11 +223,32 @@ static void definitions_are_sent_as_json(void **state)
                         "\"tags\":{}}");
 }
 
+static void no_allocation_fails_silently(void **state)
+{
+    bool made = false;
+    uint64_t after = 0;
+    (void)state;
+    assert_true(definition_set_add(&now.set, "f.yaml",
+                                   STR("features:\n"
+                                       "- {name: age, data_type: int, entity: user, ttl: 2h}\n"
+                                       "- {name: score, data_type: int, entity: user}\n"
+                                       "feature_services: [{name: svc, features: [age]}]\n")));
+    while (!made) {
+        memory_fail_after(after++);
+        made = plan_make(&now.set, &now.registered, true, &now.plan);
+        memory_fail_after(UINT64_MAX);
+        assert_true(after < 1000);
+    }
+    assert_true(after > 1);
+    assert_int_equal(now.plan.count, 3);
+    assert_int_equal(now.plan.change_count, 3);
+}
+
 static void other_answers_than_promised_are_errors(void **state)
 {
     static const char *const CASES[] = {"", "[]", "{\"features\":{}}", "{\"features\":[{}]}",
-                                        "{\"features\":[{\"name\":\"a\",\"entity\":\"u\","
-                                        "\"data_type\":\"new\"}]}"};
+                                        ("{\"features\":[{\"name\":\"a\",\"entity\":\"u\","
+                                         "\"data_type\":\"new\"}]}")};
     struct error error;
     str cursor;
     (void)state;
@@ -253,6 +275,7 @@ int main(void)
         TEST(a_service_keeps_its_versions_until_it_changes),
         TEST(a_changed_service_resolves_anew),
         TEST(definitions_are_sent_as_json),
+        TEST(no_allocation_fails_silently),
         TEST(other_answers_than_promised_are_errors),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
