@@ -20,6 +20,12 @@ def binary():
     return os.environ.get("FEATURED_BINARY", str(ROOT / "build" / "featured"))
 
 
+def is_sanitized():
+    """Built with a sanitizer, whose own memory is no measure of the server's."""
+    program = pathlib.Path(binary()).read_bytes()
+    return any(mark in program for mark in (b"__asan_init", b"__tsan_init"))
+
+
 @dataclasses.dataclass(frozen=True)
 class Backend:
     """What the suite runs on: a store and a registry, as flags and environment of the server."""
@@ -89,6 +95,11 @@ class Server:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
         raise AssertionError("the server is gone")
+
+    def assert_rss_grew_less_than(self, size_bytes, before):
+        grown = self.rss_bytes() - before
+        limit = size_bytes + (1 << 30 if is_sanitized() else 0)
+        assert grown < limit, f"{grown >> 20} MiB more than before"
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)

@@ -27,6 +27,15 @@ def test_named_values(store):
     assert store.read(user) == {names[1]: 2}
 
 
+def test_an_empty_list_of_names_is_not_all(store, client):
+    """A client whose list came out empty must not lose everything."""
+    name, user = store.define("int"), store.unique("user")
+    store.write(user, {name: 1})
+    for query in ("feature_names=", "feature_names=,"):
+        assert client.delete(f"/features/online/{user}?{query}").status_code == 422
+    assert store.read_one(user, name) == 1
+
+
 def test_nothing_there(store):
     name, user = store.define("int"), store.unique("user")
     for parameters in ({}, {"feature_names": name}, {"entity": "user"}):

@@ -75,6 +75,10 @@ def with_known_names(draw, value):
     }
 
 
+def is_empty(value):
+    return not any(value) if isinstance(value, list) else value in ("", None)
+
+
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda m: m.value)
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=lambda text: text)
 def test_operation(own_server, session, contract, known, method, path, mode):
@@ -95,6 +99,8 @@ def test_operation(own_server, session, contract, known, method, path, mode):
     @hypothesis.given(strategies.data())
     def run(data):
         case = data.draw(cases)
+        # Empty parameters are as good as absent, which a schema cannot say.
+        hypothesis.assume(not any(is_empty(value) for value in (case.query or {}).values()))
         if mode == GenerationMode.POSITIVE and data.draw(strategies.booleans()):
             case.path_parameters = with_known_names(data.draw, case.path_parameters)
             case.query = with_known_names(data.draw, case.query)
