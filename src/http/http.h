@@ -1,13 +1,13 @@
 /* The HTTP/1.1 server: requests in, answers out. Knows nothing of features.
  *
- * A handler gets a `struct http_exchange` on the connection's loop, online in the epoch, and answers
- * it exactly once: in the call, or later on the same loop. A connection has one exchange at a time;
- * pipelined requests wait in the read buffer, and reading stops while one is answered late. All
- * memory of a request comes from exchange->arena, which is reset when the answer has left.
+ * A handler gets a `struct http_exchange` on the connection's loop, online in the epoch, and
+ * answers it exactly once: in the call, or later on the same loop. A connection has one exchange at
+ * a time; pipelined requests wait in the read buffer, and reading stops while one is answered late.
+ * All memory of a request comes from exchange->arena, which is reset when the answer has left.
  *
- * The exchange is the handler's until it is answered. Answered inside a callback (handler, on_body),
- * it stays valid until that callback returns; answered later, it is gone when the answering function
- * returns. An arena or exchange must not be touched after that.
+ * The exchange is the handler's until it is answered. Answered inside a callback (handler,
+ * on_body), it stays valid until that callback returns; answered later, it is gone when the
+ * answering function returns. An arena or exchange must not be touched after that.
  *
  * If the client goes away while an exchange is open, the exchange stays valid until it is answered
  * (the answer goes nowhere); exchange->gone tells. */
@@ -107,23 +107,23 @@ void http_set_header(struct http_exchange *exchange, str name, str value);
  * be empty if there is no body. */
 void http_respond(struct http_exchange *exchange, int code, str content_type, str body);
 
-/* A whole answer written straight into the connection's output, with no copy: begin gives a buffer to
- * append the body to, end sends it. Nothing may happen in between but appending. If the buffer failed,
- * end answers 503. */
+/* A whole answer written straight into the connection's output, with no copy: begin gives a buffer
+ * to append the body to, end sends it. Nothing may happen in between but appending. If the buffer
+ * failed, end answers 503. */
 struct buffer *http_respond_begin(struct http_exchange *exchange, int code, str content_type);
 void http_respond_end(struct http_exchange *exchange);
 
 /* problem+json (422: FastAPI's list) from an error. */
 void http_respond_error(struct http_exchange *exchange, const struct error *error);
-/* The same with more members: begin leaves the object open, the caller appends `,"name":value`…, and
- * end (with what begin gave) closes it and sends. */
+/* The same with more members: begin leaves the object open, the caller appends `,"name":value`…,
+ * and end (with what begin gave) closes it and sends. */
 struct buffer *http_respond_error_begin(struct http_exchange *exchange, const struct error *error);
 void http_respond_error_end(struct http_exchange *exchange, struct buffer *out);
 
-/* A streamed answer of unknown length (chunked; HTTP/1.0: closes at the end). `produce` is called on
- * the loop whenever there is room, appends a piece (at most about 200 µs of work), and returns false
- * once that was the last; between two pieces other connections get their turn. It is not called again
- * once the client is gone, but `finish` always is, once, at the end. */
+/* A streamed answer of unknown length (chunked; HTTP/1.0: closes at the end). `produce` is called
+ * on the loop whenever there is room, appends a piece (at most about 200 µs of work), and returns
+ * false once that was the last; between two pieces other connections get their turn. It is not
+ * called again once the client is gone, but `finish` always is, once, at the end. */
 struct http_stream {
     bool (*produce)(struct http_exchange *exchange, struct buffer *out);
     void (*finish)(struct http_exchange *exchange); /* may be NULL */
@@ -138,7 +138,7 @@ void http_body_resume(struct http_exchange *exchange);
 
 /* ---- the server ---- */
 
-struct http_metrics_route { /* per loop and route */
+struct http_metrics_route {        /* per loop and route */
     _Atomic uint64_t responses[6]; /* by status class: [2] is 2xx */
     struct histogram duration;
 };
@@ -163,7 +163,8 @@ MUST_CHECK status http_server_start(const struct http_server_options *options,
 uint16_t http_server_port(const struct http_server *server);
 /* Stops accepting, lets exchanges in flight finish (answers carry "Connection: close"), closes idle
  * connections at once and the rest after `timeout_ms`; then calls `drained` on loops[0]. Exchanges
- * whose handler has not answered are waited for even then: their memory is the server's. On loops[0]. */
+ * whose handler has not answered are waited for even then: their memory is the server's. On
+ * loops[0]. */
 void http_server_drain(struct http_server *server, int64_t timeout_ms, void (*drained)(void *user),
                        void *user);
 /* After drained, once the loops have stopped. */

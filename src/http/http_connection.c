@@ -30,8 +30,6 @@ static void set_deadline(struct http_connection *c)
     net_connection_set_deadline(&c->net, at_ms);
 }
 
-/* ---- the end of a message ---- */
-
 static void count_answer(struct http_message *message)
 {
     struct http_loop *http_loop = message->http_loop;
@@ -102,8 +100,6 @@ static void detach(struct http_connection *c)
         exchange->on_body_gone(exchange);
 }
 
-/* ---- refusing ---- */
-
 /* The framing is lost, or a limit reached: one answer, and the connection ends. */
 static void refuse(struct http_connection *c, enum status_code code, const char *detail)
 {
@@ -135,8 +131,6 @@ static void refuse(struct http_connection *c, enum status_code code, const char 
     (void)end_message(c, true);
 }
 
-/* ---- requests ---- */
-
 static void view_head(struct http_message *message)
 {
     struct http_request *request = &message->exchange.request;
@@ -152,8 +146,7 @@ static bool expects_continue(const struct http_message *message)
 
 static bool expectation_is_known(const struct http_message *message)
 {
-    return !expects_continue(message) ||
-           str_eq_nocase(message->parser.expect, STR("100-continue"));
+    return !expects_continue(message) || str_eq_nocase(message->parser.expect, STR("100-continue"));
 }
 
 /* A handler or on_body was called. False if the connection is done with, or must wait. */
@@ -309,8 +302,6 @@ static size_t on_receive(struct net_connection *net, const char *data, size_t le
     return used;
 }
 
-/* ---- the other events of a connection ---- */
-
 static void on_open(struct net_connection *net)
 {
     set_deadline(connection_of(net));
@@ -374,8 +365,6 @@ const struct net_protocol http_protocol = {
     .drain = on_drain,
     .close = on_close,
 };
-
-/* ---- streamed bodies ---- */
 
 void http_body_pause(struct http_exchange *exchange)
 {

@@ -15,7 +15,8 @@ void http_find_route(struct http_message *message)
         message->route == ROUTER_NONE ? NULL : &server->options.routes[message->route];
 }
 
-static void respond_problem(struct http_exchange *exchange, enum status_code code, const char *detail)
+static void respond_problem(struct http_exchange *exchange, enum status_code code,
+                            const char *detail)
 {
     struct error error;
     error_clear(&error);
@@ -103,7 +104,8 @@ static bool decode_parameters(struct http_message *message)
         if (parameter->len == 0)
             break;
         if (!http_percent_is_valid(*parameter)) {
-            respond_problem(exchange, STATUS_MALFORMED, "The path holds a malformed percent-encoding");
+            respond_problem(exchange, STATUS_MALFORMED,
+                            "The path holds a malformed percent-encoding");
             return false;
         }
         if (!http_percent_decode(*parameter, false, &exchange->arena, parameter)) {

@@ -29,10 +29,11 @@ struct http_limits {
         .connections = 10000,                                                                      \
     })
 
-#define HTTP_HEADERS_MAX 100          /* header lines of a request: 431 */
-#define HTTP_REQUEST_ID_MAX 128       /* a longer X-Request-Id is replaced by ours */
-#define HTTP_RESPONSE_HEADERS_MAX 8   /* set by handlers */
-#define HTTP_OUT_HIGH_BYTES (256u << 10) /* a streamed answer waits while more than this is unsent */
+#define HTTP_HEADERS_MAX 100        /* header lines of a request: 431 */
+#define HTTP_REQUEST_ID_MAX 128     /* a longer X-Request-Id is replaced by ours */
+#define HTTP_RESPONSE_HEADERS_MAX 8 /* set by handlers */
+#define HTTP_OUT_HIGH_BYTES                                                                        \
+    (256u << 10) /* a streamed answer waits while more than this is unsent */
 #define HTTP_ARENA_BYTES ((size_t)512 << 20) /* ceiling of a request's arena */
 
 #endif

@@ -77,8 +77,6 @@ void http_message_recycle(struct http_message *message)
     http_loop->spare_message_count++;
 }
 
-/* ---- request ids ---- */
-
 static bool is_usable_id(str id)
 {
     if (id.len == 0 || id.len > HTTP_REQUEST_ID_MAX)

@@ -9,12 +9,12 @@
 #include "http/router.h"
 #include "net/net.h"
 
-#define HTTP_ID_BYTES 20      /* of an X-Request-Id of ours */
-#define HTTP_DATE_BYTES 37    /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
-#define HTTP_ALLOW_BYTES 48   /* all methods, comma separated */
+#define HTTP_ID_BYTES 20    /* of an X-Request-Id of ours */
+#define HTTP_DATE_BYTES 37  /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
+#define HTTP_ALLOW_BYTES 48 /* all methods, comma separated */
 #define HTTP_SPARE_MESSAGES_MAX 32
 #define HTTP_OWN_HEADERS_MAX 5 /* set by the server itself, beyond the handlers' */
-#define HTTP_TURN_REQUESTS 64 /* pipelined requests served before other connections get a turn */
+#define HTTP_TURN_REQUESTS 64  /* pipelined requests served before other connections get a turn */
 
 struct http_server {
     struct http_server_options options;
@@ -39,29 +39,29 @@ struct http_loop {
     _Alignas(CACHE_LINE_BYTES) _Atomic uint64_t requests_malformed;
 };
 
-/* A request from its first byte until its answer is complete. Pooled per loop; an idle connection has
- * none. Outlives the connection if the client goes away before the handler has answered. */
+/* A request from its first byte until its answer is complete. Pooled per loop; an idle connection
+ * has none. Outlives the connection if the client goes away before the handler has answered. */
 struct http_message {
     struct http_exchange exchange;
-    struct http_message *next; /* while spare */
+    struct http_message *next;          /* while spare */
     struct http_connection *connection; /* NULL: the client is gone */
     struct net_loop *net_loop;
     struct http_loop *http_loop;
     struct net_input *kept; /* what the request's views point into, if it is answered late */
     int64_t started_ns;
-    int route; /* index, or ROUTER_NONE */
-    bool dispatched;    /* the handler has been called */
-    bool complete;      /* the whole request has come */
-    bool in_callback;   /* handler or on_body is running: what follows an answer waits for it */
+    int route;        /* index, or ROUTER_NONE */
+    bool dispatched;  /* the handler has been called */
+    bool complete;    /* the whole request has come */
+    bool in_callback; /* handler or on_body is running: what follows an answer waits for it */
     bool answered;
-    bool close;         /* the answer said so */
+    bool close; /* the answer said so */
     bool body_paused;
     /* the answer */
     struct buffer *out;
     int status;
     bool head_only;
     bool has_length;
-    bool degraded; /* it is the 503 for an answer that did not fit */
+    bool degraded;    /* it is the 503 for an answer that did not fit */
     size_t answer_at; /* in out: where it starts, its length field and its body */
     size_t length_at;
     size_t body_at;

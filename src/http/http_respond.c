@@ -1,9 +1,9 @@
 #include "base/assert.h"
 #include "http/http_private.h"
 
-#define LENGTH_DIGITS 10         /* NET_OUT_LIMIT_BYTES has no more */
-#define NEAT_BODY_BYTES 16384    /* up to here the body is moved rather than the length padded */
-#define FIXED_HEAD_BYTES 512     /* all of the head but what callers and clients choose */
+#define LENGTH_DIGITS 10      /* NET_OUT_LIMIT_BYTES has no more */
+#define NEAT_BODY_BYTES 16384 /* up to here the body is moved rather than the length padded */
+#define FIXED_HEAD_BYTES 512  /* all of the head but what callers and clients choose */
 
 str http_header_get(const struct http_request *request, str name)
 {
@@ -149,8 +149,8 @@ struct buffer *http_respond_begin(struct http_exchange *exchange, int code, str 
     return http_respond_head(exchange, code, content_type, false);
 }
 
-/* The length is known only now; its field has room for the longest. A short body is moved up, a long
- * one stays and the field is padded with spaces, which HTTP allows there. */
+/* The length is known only now; its field has room for the longest. A short body is moved up, a
+ * long one stays and the field is padded with spaces, which HTTP allows there. */
 static void write_length(struct http_message *message)
 {
     struct buffer *out = message->out;

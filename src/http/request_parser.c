@@ -2,7 +2,7 @@
 
 #include "base/assert.h"
 
-#define HEAD_KEEP_BYTES 4096   /* of the copies, between requests */
+#define HEAD_KEEP_BYTES 4096 /* of the copies, between requests */
 #define BODY_KEEP_BYTES 65536
 #define EXTENSION_BYTES_MAX 4096 /* of all chunk extensions of a request: nobody uses them */
 
@@ -22,8 +22,6 @@ static int fail(struct request_parser *parser, enum status_code code, const char
     }
     return HPE_USER;
 }
-
-/* ---- llhttp's callbacks: they note offsets in the head ---- */
 
 static struct request_parser *parser_of(llhttp_t *llhttp)
 {
@@ -216,8 +214,6 @@ static const llhttp_settings_t SETTINGS = {
     .on_message_complete = on_message_complete,
 };
 
-/* ---- life ---- */
-
 void request_parser_init(struct request_parser *parser, const struct http_limits *limits)
 {
     memset(parser, 0, offsetof(struct request_parser, spans));
@@ -260,8 +256,6 @@ void request_parser_reset(struct request_parser *parser)
     parser->value_open = false;
     llhttp_reset(&parser->llhttp);
 }
-
-/* ---- the head, once it is there ---- */
 
 static str head_str(const struct request_parser *parser, uint32_t at, uint32_t len)
 {
@@ -424,7 +418,8 @@ void request_parser_view(const struct request_parser *parser, struct http_header
                          struct http_request *out)
 {
     str target = head_str(parser, parser->target_at, parser->target_len);
-    if (target.data[0] != '/' && target.len > 1) { /* absolute form: the path begins after the host */
+    if (target.data[0] != '/' &&
+        target.len > 1) { /* absolute form: the path begins after the host */
         str rest;
         const char *scheme_end = memmem(target.data, target.len, "://", 3);
         str authority = scheme_end ? str_of(scheme_end + 3, 0) : target;
@@ -449,8 +444,6 @@ void request_parser_view(const struct request_parser *parser, struct http_header
     }
     out->body = parser->body;
 }
-
-/* ---- feeding ---- */
 
 static enum request_event refuse(struct request_parser *parser, llhttp_errno_t code)
 {

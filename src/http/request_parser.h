@@ -3,8 +3,8 @@
  *
  * A request that lies whole in one piece is not copied: the views point into that piece. What must
  * survive the piece is copied when next() returns MORE, or by request_parser_retain(). llhttp's
- * strict rules apply; beyond them the parser checks the limits, the version, Host, Transfer-Encoding
- * and the form of the target. */
+ * strict rules apply; beyond them the parser checks the limits, the version, Host,
+ * Transfer-Encoding and the form of the target. */
 #ifndef FEATURED_HTTP_REQUEST_PARSER_H
 #define FEATURED_HTTP_REQUEST_PARSER_H
 
@@ -43,20 +43,20 @@ struct request_parser {
     enum http_method method;
     bool http_1_0;
     bool keep_alive;
-    bool started;        /* more than line ends has come */
+    bool started; /* more than line ends has come */
     bool head_complete;
     bool chunked;
     uint64_t content_length; /* 0 if chunked */
     uint64_t body_bytes;     /* seen so far */
     str piece;
     str body;
-    str expect;     /* header values, empty if absent */
+    str expect; /* header values, empty if absent */
     str request_id;
     str origin;
     str request_method; /* Access-Control-Request-Method */
     /* private */
     llhttp_t llhttp;
-    const char *base; /* where the head lies: in the caller's piece or in `head` */
+    const char *base;    /* where the head lies: in the caller's piece or in `head` */
     const char *feeding; /* the bytes llhttp is looking at, and the head's offset of them */
     size_t fed;
     struct buffer head;

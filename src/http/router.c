@@ -6,10 +6,10 @@
 #define NO_NODE (-1)
 
 struct router_node {
-    str segment;        /* empty for a parameter */
-    int32_t child;      /* first literal child */
-    int32_t sibling;    /* next literal of the same parent */
-    int32_t parameter;  /* the parameter child */
+    str segment;       /* empty for a parameter */
+    int32_t child;     /* first literal child */
+    int32_t sibling;   /* next literal of the same parent */
+    int32_t parameter; /* the parameter child */
     int32_t route;
 };
 
@@ -33,7 +33,8 @@ static struct segments segments_of(str path)
 
 static str next_segment(struct segments *segments)
 {
-    const char *at = segments->rest.len ? memchr(segments->rest.data, '/', segments->rest.len) : NULL;
+    const char *at =
+        segments->rest.len ? memchr(segments->rest.data, '/', segments->rest.len) : NULL;
     str segment = segments->rest;
     segments->more = at != NULL;
     if (at) {

@@ -1,14 +1,14 @@
-/* TCP for a server: one listener, connections spread over event loops, input without copying, output
- * corked and bounded, deadlines, drain. Knows nothing of what is said on a connection: that is the
- * protocol's (http/).
+/* TCP for a server: one listener, connections spread over event loops, input without copying,
+ * output corked and bounded, deadlines, drain. Knows nothing of what is said on a connection: that
+ * is the protocol's (http/).
  *
- * Input arrives in a buffer of the loop, which the protocol reads in place. What it does not consume
- * waits while the connection is paused. Output is appended to net_connection_out() and leaves in one
- * write when the protocol's receive() returns, or at net_connection_flush().
+ * Input arrives in a buffer of the loop, which the protocol reads in place. What it does not
+ * consume waits while the connection is paused. Output is appended to net_connection_out() and
+ * leaves in one write when the protocol's receive() returns, or at net_connection_flush().
  *
- * A connection lives on one loop; all functions on it are for that loop's thread. It may close inside
- * any function here that says so; after that only net_connection_is_closing() may be asked, until the
- * callback in progress returns. */
+ * A connection lives on one loop; all functions on it are for that loop's thread. It may close
+ * inside any function here that says so; after that only net_connection_is_closing() may be asked,
+ * until the callback in progress returns. */
 #ifndef FEATURED_NET_NET_H
 #define FEATURED_NET_NET_H
 
@@ -23,9 +23,9 @@
 #include "runtime/deadline.h"
 #include "runtime/loop.h"
 
-#define NET_READ_BYTES (64u << 10)        /* one read; the longest input that is not copied */
+#define NET_READ_BYTES (64u << 10)            /* one read; the longest input that is not copied */
 #define NET_OUT_LIMIT_BYTES ((size_t)1 << 30) /* unsent output of one connection */
-#define NET_LINGER_MS 2000                /* after the last answer of a client that still sends */
+#define NET_LINGER_MS 2000 /* after the last answer of a client that still sends */
 #define NET_LINGER_BYTES (4u << 20)
 
 struct net_server;
@@ -95,16 +95,14 @@ struct net_options {
     unsigned loop_count;
 };
 
-/* ---- server ---- */
-
 /* Binds, listens (exclusively: no other process may share the port) and accepts on loops[0]. Call
  * before the loops run, or on loops[0]. A peer that goes away must not end the process: SIGPIPE is
  * ignored from here on. */
 MUST_CHECK status net_server_start(const struct net_options *options, struct net_server **out,
                                    struct error *error);
 uint16_t net_server_port(const struct net_server *server);
-/* Stops accepting, tells every connection, cuts off the rest after `timeout_ms`, and calls `drained`
- * on loops[0] once all is closed and all holds are released. On loops[0], once. */
+/* Stops accepting, tells every connection, cuts off the rest after `timeout_ms`, and calls
+ * `drained` on loops[0] once all is closed and all holds are released. On loops[0], once. */
 void net_server_drain(struct net_server *server, int64_t timeout_ms, void (*drained)(void *user),
                       void *user);
 /* After drained, once the loops have stopped. */
@@ -119,16 +117,12 @@ struct net_counters { /* per loop, read by any thread */
 uint32_t net_server_connections(const struct net_server *server);
 const struct net_counters *net_server_counters(const struct net_server *server, unsigned loop);
 
-/* ---- loop ---- */
-
 struct loop *net_loop_of(const struct net_loop *net_loop);
 void *net_loop_context(const struct net_loop *net_loop); /* struct net_options.context */
 bool net_is_draining(const struct net_loop *net_loop);
 /* Keeps drain from ending while work of a closed connection is still under way. */
 void net_hold(struct net_loop *net_loop);
 void net_release(struct net_loop *net_loop);
-
-/* ---- connection ---- */
 
 static inline bool net_connection_is_closing(const struct net_connection *connection)
 {
@@ -160,9 +154,9 @@ size_t net_connection_unsent(const struct net_connection *connection);
 void net_connection_set_deadline(struct net_connection *connection, int64_t at_ms);
 void net_connection_count_timeout(struct net_connection *connection);
 
-/* Closes once the output has left; receive() is called no more. With `linger` (the peer may still be
- * sending) the output is closed first and input discarded for a moment, so that what was sent is not
- * destroyed by a reset. May close the connection. */
+/* Closes once the output has left; receive() is called no more. With `linger` (the peer may still
+ * be sending) the output is closed first and input discarded for a moment, so that what was sent is
+ * not destroyed by a reset. May close the connection. */
 void net_connection_finish(struct net_connection *connection, bool linger);
 /* At once; unsent output is lost. */
 void net_connection_close(struct net_connection *connection);

@@ -15,8 +15,6 @@ static int64_t now_ms(const struct net_connection *c)
     return (int64_t)uv_now(&c->net_loop->loop->uv);
 }
 
-/* ---- spares: what connections borrow while they are busy ---- */
-
 static struct net_input *take_input(struct net_loop *net_loop)
 {
     struct net_input *input = net_loop->spare_inputs;
@@ -129,8 +127,6 @@ static void give_back_connection(struct net_connection *c)
     net_loop->spare_connection_count++;
 }
 
-/* ---- closing ---- */
-
 static void on_closed(uv_handle_t *handle)
 {
     struct net_connection *c = CONTAINER_OF((uv_tcp_t *)handle, struct net_connection, tcp);
@@ -157,8 +153,6 @@ void net_connection_close(struct net_connection *c)
         release_input(c);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
-
-/* ---- deadlines ---- */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -225,9 +219,8 @@ static void on_deadline(struct deadline *deadline, void *context)
     }
     if (!c->closing)
         (void)deadline_set(&net_loop->deadlines, &c->deadline,
-                           c->protocol_deadline_ms < c->write_deadline_ms
-                               ? c->protocol_deadline_ms
-                               : c->write_deadline_ms);
+                           c->protocol_deadline_ms < c->write_deadline_ms ? c->protocol_deadline_ms
+                                                                          : c->write_deadline_ms);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -238,8 +231,6 @@ static void on_timer(uv_timer_t *timer)
     deadlines_expire(&net_loop->deadlines, (int64_t)uv_now(timer->loop), on_deadline, net_loop);
     set_timer(net_loop);
 }
-
-/* ---- output ---- */
 
 size_t net_connection_unsent(const struct net_connection *c)
 {
@@ -337,8 +328,6 @@ void net_connection_finish(struct net_connection *c, bool linger)
         release_input(c);
     net_connection_flush(c);
 }
-
-/* ---- input ---- */
 
 static void give_read_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
 {
@@ -483,8 +472,6 @@ void net_connection_resume(struct net_connection *c)
     c->paused = false;
     queue_resume(c); /* also without input: the next event may need none */
 }
-
-/* ---- opening ---- */
 
 void net_connection_open(struct net_loop *net_loop, int fd)
 {

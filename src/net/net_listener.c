@@ -12,8 +12,8 @@
 #include "net/net_private.h"
 
 #define LISTEN_BACKLOG 1024
-#define ACCEPTS_PER_TURN 64  /* then the loop's connections get theirs */
-#define ACCEPT_RETRY_MS 100  /* without descriptors or memory */
+#define ACCEPTS_PER_TURN 64 /* then the loop's connections get theirs */
+#define ACCEPT_RETRY_MS 100 /* without descriptors or memory */
 
 /* An accepted socket on its way to another loop. */
 struct handover {

@@ -6,8 +6,8 @@
 
 #include "net/net.h"
 
-#define NET_SPARE_INPUTS_MAX 32      /* kept per loop, 64 KiB each */
-#define NET_SPARE_OUTS_MAX 32        /* kept per loop */
+#define NET_SPARE_INPUTS_MAX 32         /* kept per loop, 64 KiB each */
+#define NET_SPARE_OUTS_MAX 32           /* kept per loop */
 #define NET_SPARE_OUT_BYTES (64u << 10) /* a larger one is freed */
 #define NET_SPARE_CONNECTIONS_MAX 64
 
@@ -61,8 +61,8 @@ struct net_server {
     _Atomic uint32_t connection_count;
     _Atomic uint32_t holds; /* connections, and work of closed ones */
     _Atomic bool draining;
-    _Atomic bool settled;        /* no holds are left while draining */
-    _Atomic unsigned handles;    /* libuv's, still open */
+    _Atomic bool settled;     /* no holds are left while draining */
+    _Atomic unsigned handles; /* libuv's, still open */
     uv_timer_t drain_timer;
     struct loop_task settled_task;
     struct loop_task drained_task;

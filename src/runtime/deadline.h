@@ -1,10 +1,10 @@
-/* Many deadlines, mostly moved forward and seldom reached: lists of 100 ms each, arranged in a wheel.
- * Moving a deadline to a later time is one store; the list is corrected when its turn comes. A
- * deadline is reported at its time or up to one slot later, never before.
+/* Many deadlines, mostly moved forward and seldom reached: lists of 100 ms each, arranged in a
+ * wheel. Moving a deadline to a later time is one store; the list is corrected when its turn comes.
+ * A deadline is reported at its time or up to one slot later, never before.
  *
- * Pure bookkeeping: the owner passes the time (milliseconds of any clock that does not step back) and
- * sleeps until deadlines_next_ms(). One owner, one thread. After: G. Varghese, A. Lauck, "Hashed and
- * hierarchical timing wheels", 1987. */
+ * Pure bookkeeping: the owner passes the time (milliseconds of any clock that does not step back)
+ * and sleeps until deadlines_next_ms(). One owner, one thread. After: G. Varghese, A. Lauck,
+ * "Hashed and hierarchical timing wheels", 1987. */
 #ifndef FEATURED_RUNTIME_DEADLINE_H
 #define FEATURED_RUNTIME_DEADLINE_H
 

@@ -3,8 +3,8 @@
  * `seen`. Either the reader's RMW comes first, and the scan reads its epoch and keeps the block; or
  * the scan's comes first, the reader's reads from it, and so the reader sees the unpublishing. A
  * reader that is online with an epoch above the tag loaded `now` from the release sequence of the
- * writer's RMW, with the same effect. Read-modify-writes instead of fences: ThreadSanitizer does not
- * model fences. */
+ * writer's RMW, with the same effect. Read-modify-writes instead of fences: ThreadSanitizer does
+ * not model fences. */
 #include "runtime/epoch.h"
 
 #include "base/assert.h"

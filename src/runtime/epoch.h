@@ -3,12 +3,12 @@
  *
  * A reader thread is online while it may hold shared pointers and offline while it sleeps. Whoever
  * replaces a pointer retires the old block into its own limbo; the block is freed once every reader
- * that was online at that time has been offline, or quiescent, since. No shared pointer outlives the
- * stretch between epoch_online() and epoch_offline().
+ * that was online at that time has been offline, or quiescent, since. No shared pointer outlives
+ * the stretch between epoch_online() and epoch_offline().
  *
  * Event loops are online from the first callback of an iteration until just before they poll
- * (runtime/loop.h does both). After: T. Hart et al., "Performance of memory reclamation for lockless
- * synchronization", 2007 (QSBR). Only C11 atomics, so that ThreadSanitizer follows it. */
+ * (runtime/loop.h does both). After: T. Hart et al., "Performance of memory reclamation for
+ * lockless synchronization", 2007 (QSBR). Only C11 atomics, so that ThreadSanitizer follows it. */
 #ifndef FEATURED_RUNTIME_EPOCH_H
 #define FEATURED_RUNTIME_EPOCH_H
 
@@ -19,7 +19,8 @@
 
 #include "base/compiler.h"
 
-#define EPOCH_READERS_MAX 256 /* event loops, writer, registry, maintenance; loops are at most 128 */
+#define EPOCH_READERS_MAX                                                                          \
+    256 /* event loops, writer, registry, maintenance; loops are at most 128 */
 
 struct epoch_reader {
     _Alignas(CACHE_LINE_BYTES) _Atomic uint64_t seen; /* 0: offline */
@@ -29,7 +30,7 @@ struct epoch_reader {
 /* One per process (a test may have several). */
 struct epoch {
     _Alignas(CACHE_LINE_BYTES) _Atomic uint64_t now; /* starts at 1 */
-    _Atomic unsigned reader_bound; /* places from here on were never taken */
+    _Atomic unsigned reader_bound;                   /* places from here on were never taken */
     struct epoch_reader readers[EPOCH_READERS_MAX];
 };
 

@@ -1,6 +1,6 @@
 /* The HTTP parser: whatever the bytes and wherever they are split, the same requests or the same
- * refusal come of them. Input: one byte for mode and limits, one for the number of split points, the
- * split points (two bytes each), then what the client sends. */
+ * refusal come of them. Input: one byte for mode and limits, one for the number of split points,
+ * the split points (two bytes each), then what the client sends. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -45,8 +45,8 @@ static void note_request(struct session *session)
         mix(&outcome->hash, request.headers[i].name);
         mix(&outcome->hash, request.headers[i].value);
     }
-    outcome->hash += outcome->body_hash + (uint64_t)request.method * 4 + session->parser.keep_alive +
-                     (request.http_1_0 ? 2 : 0);
+    outcome->hash += outcome->body_hash + (uint64_t)request.method * 4 +
+                     session->parser.keep_alive + (request.http_1_0 ? 2 : 0);
     outcome->body_hash = 0;
     outcome->requests++;
 }

@@ -6,7 +6,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void encode(struct buffer *out, const struct http_query_parameter *parameters, uint32_t count)
+static void encode(struct buffer *out, const struct http_query_parameter *parameters,
+                   uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         http_percent_encode(out, parameters[i].name);
@@ -34,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         result = http_query_parse(buffer_str(&again), &arena, &second, &second_count, &error);
         ASSERT(status_is_ok(result) && first_count == second_count);
         for (uint32_t i = 0; i < first_count; i++)
-            ASSERT(str_eq(first[i].name, second[i].name) && str_eq(first[i].value, second[i].value));
+            ASSERT(str_eq(first[i].name, second[i].name) &&
+                   str_eq(first[i].value, second[i].value));
     } else {
         ASSERT(result.code == STATUS_MALFORMED && error.detail[0]);
     }

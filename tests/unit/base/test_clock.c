@@ -86,8 +86,8 @@ static void test_round_trip(void **state)
     check_round_trip(CLOCK_MAX_US);
     check_round_trip(-1);
     for (int i = 0; i < 100000; i++) {
-        uint64_t random = (uint64_t)rand_r(&seed) << 40 ^ (uint64_t)rand_r(&seed) << 20 ^
-                          (uint64_t)rand_r(&seed);
+        uint64_t random =
+            (uint64_t)rand_r(&seed) << 40 ^ (uint64_t)rand_r(&seed) << 20 ^ (uint64_t)rand_r(&seed);
         uint64_t range = (uint64_t)CLOCK_MAX_US - (uint64_t)CLOCK_MIN_US;
         check_round_trip((int64_t)((uint64_t)CLOCK_MIN_US + random % range));
     }

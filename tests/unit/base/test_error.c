@@ -19,7 +19,8 @@ static void test_set_and_locate(void **state)
     error_loc_name(&error, STR("body"));
     error_loc_index(&error, UINT64_MAX);
     error_loc_name(&error, STR(""));
-    assert_int_equal(error_set(&error, STATUS_INVALID, "int_type", "not %d", 7).code, STATUS_INVALID);
+    assert_int_equal(error_set(&error, STATUS_INVALID, "int_type", "not %d", 7).code,
+                     STATUS_INVALID);
     assert_int_equal(error.code, STATUS_INVALID);
     assert_string_equal(error.detail, "not 7");
     assert_string_equal(error.type, "int_type");
@@ -84,7 +85,8 @@ static void test_status_table(void **state)
     assert_true(status_retry_helps(STATUS_OUT_OF_MEMORY));
     assert_false(status_retry_helps(STATUS_INVALID));
     for (int code = 0; code < STATUS_CODE_COUNT; code++)
-        assert_true(status_http((enum status_code)code) >= 200 && status_name((enum status_code)code));
+        assert_true(status_http((enum status_code)code) >= 200 &&
+                    status_name((enum status_code)code));
 }
 
 int main(void)

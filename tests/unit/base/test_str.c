@@ -24,7 +24,8 @@ static void test_compare(void **state)
     assert_true(str_compare(STR("\xFF"), STR("a")) > 0);
     assert_int_equal(str_compare(STR("a"), STR("a")), 0);
     assert_true(str_eq_nocase(STR("Content-LENGTH"), STR("content-length")));
-    assert_false(str_eq_nocase(STR("@"), STR("`"))); /* differ by the case bit, but are no letters */
+    assert_false(
+        str_eq_nocase(STR("@"), STR("`"))); /* differ by the case bit, but are no letters */
     assert_true(str_starts_with(STR("abc"), STR("ab")));
     assert_false(str_starts_with(STR("a"), STR("ab")));
     assert_true(str_contains(STR("abc"), STR("bc")));
@@ -81,13 +82,29 @@ static void test_integers(void **state)
 
 static void test_utf8(void **state)
 {
-    static const char *const VALID[] = {"",         "plain ascii text",  "\xC2\x80", "\xDF\xBF",
-                                        "\xE0\xA0\x80", "\xED\x9F\xBF",  "\xEE\x80\x80",
-                                        "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "12345678\xC3\xA9"};
-    static const char *const INVALID[] = {"\x80",         "\xC0\x80",         "\xC1\xBF", "\xC2",
-                                          "\xE0\x9F\xBF", "\xED\xA0\x80",     "\xE2\x82",
-                                          "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
-                                          "1234567\x80",  "\xC3\x41",         "\xFF"};
+    static const char *const VALID[] = {"",
+                                        "plain ascii text",
+                                        "\xC2\x80",
+                                        "\xDF\xBF",
+                                        "\xE0\xA0\x80",
+                                        "\xED\x9F\xBF",
+                                        "\xEE\x80\x80",
+                                        "\xF0\x90\x80\x80",
+                                        "\xF4\x8F\xBF\xBF",
+                                        "12345678\xC3\xA9"};
+    static const char *const INVALID[] = {"\x80",
+                                          "\xC0\x80",
+                                          "\xC1\xBF",
+                                          "\xC2",
+                                          "\xE0\x9F\xBF",
+                                          "\xED\xA0\x80",
+                                          "\xE2\x82",
+                                          "\xF0\x8F\xBF\xBF",
+                                          "\xF4\x90\x80\x80",
+                                          "\xF5\x80\x80\x80",
+                                          "1234567\x80",
+                                          "\xC3\x41",
+                                          "\xFF"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(VALID); i++)
         assert_true(str_is_utf8(text(VALID[i])));

@@ -59,8 +59,6 @@ static void on_busy(struct http_exchange *exchange)
     http_respond_error(exchange, &error);
 }
 
-/* ---- late answers ---- */
-
 struct late {
     struct loop_task task;
     struct http_exchange *exchange;
@@ -69,7 +67,8 @@ struct late {
 static void answer_late(struct loop_task *task)
 {
     struct late *late = CONTAINER_OF(task, struct late, task);
-    http_respond(late->exchange, 200, STR("text/plain"), late->exchange->request.path_parameters[0]);
+    http_respond(late->exchange, 200, STR("text/plain"),
+                 late->exchange->request.path_parameters[0]);
 }
 
 static void on_late(struct http_exchange *exchange)
@@ -109,8 +108,6 @@ void fixture_release(struct fixture *fixture)
     loop_post(atomic_load(&fixture->held_exchange)->loop, &release.task);
     sem_wait(&fixture->released);
 }
-
-/* ---- streams ---- */
 
 static bool produce(struct http_exchange *exchange, struct buffer *out)
 {
@@ -224,21 +221,13 @@ static void on_never(struct http_exchange *exchange)
 }
 
 static const struct http_route ROUTES[] = {
-    {HTTP_GET, "/plain", on_plain, false},
-    {HTTP_POST, "/echo", on_echo, false},
-    {HTTP_GET, "/items/{id}", on_item, false},
-    {HTTP_GET, "/big", on_big, false},
-    {HTTP_GET, "/invalid", on_invalid, false},
-    {HTTP_GET, "/busy", on_busy, false},
-    {HTTP_GET, "/late/{text}", on_late, false},
-    {HTTP_GET, "/held", on_held, false},
-    {HTTP_GET, "/stream", on_stream, false},
-    {HTTP_POST, "/upload", on_upload, true},
-    {HTTP_POST, "/picky", on_picky, true},
-    {HTTP_POST, "/never", on_never, true},
+    {HTTP_GET, "/plain", on_plain, false},      {HTTP_POST, "/echo", on_echo, false},
+    {HTTP_GET, "/items/{id}", on_item, false},  {HTTP_GET, "/big", on_big, false},
+    {HTTP_GET, "/invalid", on_invalid, false},  {HTTP_GET, "/busy", on_busy, false},
+    {HTTP_GET, "/late/{text}", on_late, false}, {HTTP_GET, "/held", on_held, false},
+    {HTTP_GET, "/stream", on_stream, false},    {HTTP_POST, "/upload", on_upload, true},
+    {HTTP_POST, "/picky", on_picky, true},      {HTTP_POST, "/never", on_never, true},
 };
-
-/* ---- life ---- */
 
 void fixture_init(struct fixture *fixture)
 {
@@ -274,8 +263,8 @@ void fixture_start(struct fixture *fixture)
     if (!status_is_ok(http_server_start(&fixture->options, &fixture->server, &error)))
         fail_msg("%s", error.detail);
     for (unsigned i = 0; i < FIXTURE_LOOPS; i++)
-        assert_int_equal(
-            pthread_create(&fixture->threads[i], NULL, run_loop, &fixture->loops[i]), 0);
+        assert_int_equal(pthread_create(&fixture->threads[i], NULL, run_loop, &fixture->loops[i]),
+                         0);
 }
 
 struct drain {
@@ -308,8 +297,6 @@ void fixture_stop(struct fixture *fixture)
     for (unsigned i = 0; i < FIXTURE_LOOPS; i++)
         loop_fini(&fixture->loops[i]);
 }
-
-/* ---- client ---- */
 
 int client_connect(const struct fixture *fixture)
 {

@@ -1,4 +1,5 @@
-/* A server on two loops with routes of every kind, and a blocking client, for the tests of http/. */
+/* A server on two loops with routes of every kind, and a blocking client, for the tests of http/.
+ */
 #ifndef FEATURED_TESTS_HTTP_SERVER_FIXTURE_H
 #define FEATURED_TESTS_HTTP_SERVER_FIXTURE_H
 
@@ -18,9 +19,9 @@ struct fixture {
     struct http_server_options options;
     sem_t drained;
     /* what the handlers saw */
-    sem_t held;                                /* GET /held was called */
+    sem_t held; /* GET /held was called */
     struct http_exchange *_Atomic held_exchange;
-    sem_t released;                            /* and answered */
+    sem_t released; /* and answered */
     sem_t body_gone;
     sem_t stream_finished;
     _Atomic unsigned stream_pieces;
@@ -35,8 +36,6 @@ void fixture_start(struct fixture *fixture);
 void fixture_stop(struct fixture *fixture);
 /* Answers the exchange that GET /held keeps. */
 void fixture_release(struct fixture *fixture);
-
-/* ---- client: blocking, fails the test after 20 s of silence ---- */
 
 int client_connect(const struct fixture *fixture);
 void client_send(int fd, const char *bytes, size_t len);

@@ -12,11 +12,21 @@ static const struct {
     bool plus_is_space;
     const char *decoded; /* NULL: refused */
 } VECTORS[] = {
-    {"", false, ""},          {"plain", false, "plain"},   {"a%20b", false, "a b"},
-    {"%2F%2f", false, "//"},  {"a+b", false, "a+b"},       {"a+b%2B", true, "a b+"},
-    {"%C3%A9", false, "\xC3\xA9"}, {"%25%32%35", false, "%25"}, {"%", false, NULL},
-    {"%4", false, NULL},      {"a%4", false, NULL},        {"%G0", false, NULL},
-    {"%0G", false, NULL},     {"%%41", false, NULL},       {"%41", false, "A"},
+    {"", false, ""},
+    {"plain", false, "plain"},
+    {"a%20b", false, "a b"},
+    {"%2F%2f", false, "//"},
+    {"a+b", false, "a+b"},
+    {"a+b%2B", true, "a b+"},
+    {"%C3%A9", false, "\xC3\xA9"},
+    {"%25%32%35", false, "%25"},
+    {"%", false, NULL},
+    {"%4", false, NULL},
+    {"a%4", false, NULL},
+    {"%G0", false, NULL},
+    {"%0G", false, NULL},
+    {"%%41", false, NULL},
+    {"%41", false, "A"},
 };
 
 static void test_vectors(void **state)

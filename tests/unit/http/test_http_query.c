@@ -39,8 +39,8 @@ static void test_vectors(void **state)
         struct http_query_parameter *parameters = NULL;
         uint32_t count = 99;
         arena_init(&arena, 1 << 20);
-        status result = http_query_parse(str_from_cstr(VECTORS[i].query), &arena, &parameters,
-                                         &count, &error);
+        status result =
+            http_query_parse(str_from_cstr(VECTORS[i].query), &arena, &parameters, &count, &error);
         assert_int_equal(result.code, VECTORS[i].code);
         assert_int_equal(count, status_is_ok(result) ? VECTORS[i].count : 99);
         assert_int_equal(error.detail[0] != '\0', !status_is_ok(result));

@@ -78,13 +78,15 @@ static void test_unrouted(void **state)
 {
     (void)state;
     expect(GET("/none"), "HTTP/1.1 404 Not Found\r\n");
-    expect(GET("/none"), "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,\"detail\":");
+    expect(GET("/none"),
+           "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,\"detail\":");
     expect("DELETE /plain HTTP/1.1\r\n" HOST "\r\n", "405 Method Not Allowed\r\n");
     expect("DELETE /plain HTTP/1.1\r\n" HOST "\r\n", "\r\nAllow: GET, HEAD, OPTIONS\r\n");
     expect("PATCH /plain HTTP/1.1\r\n" HOST "\r\n" GET("/plain"), "501 Not Implemented");
     expect("OPTIONS /echo HTTP/1.1\r\n" HOST "\r\n", "204 No Content\r\n");
     expect("OPTIONS /echo HTTP/1.1\r\n" HOST "\r\n", "\r\nAllow: POST, OPTIONS\r\n\r\n");
-    expect("OPTIONS * HTTP/1.1\r\n" HOST "\r\n", "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n");
+    expect("OPTIONS * HTTP/1.1\r\n" HOST "\r\n",
+           "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n");
     expect("OPTIONS /none HTTP/1.1\r\n" HOST "\r\n", "404 Not Found");
     expect_without("OPTIONS /echo HTTP/1.1\r\n" HOST "Origin: o\r\n\r\n", "Access-Control");
     expect(GET("/items/%zz"), "400 Bad Request");
@@ -122,7 +124,8 @@ static void test_request_ids(void **state)
            "X-Request-Id: kept\r\n");
 }
 
-/* The id was seen in a piece of input that is gone by the time the request turns out to be broken. */
+/* The id was seen in a piece of input that is gone by the time the request turns out to be broken.
+ */
 static void test_request_id_of_a_broken_body(void **state)
 {
     (void)state;
@@ -131,7 +134,8 @@ static void test_request_id_of_a_broken_body(void **state)
                    "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
     free(client_read(fd, "100 Continue\r\n\r\n"));
     expect("GET /items/overwrites-the-buffer-of-the-loop-with-something-else HTTP/1.1\r\n" HOST
-           "X-Padding: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n", "200");
+           "X-Padding: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n",
+           "200");
     expect(GET("/plain"), "200");
     client_say(fd, "XYZ\r\n");
     char *answer = client_read(fd, NULL);
@@ -150,8 +154,8 @@ static void test_connection_header(void **state)
     expect("GET /plain HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /plain HTTP/1.0\r\n\r\n",
            "Connection: keep-alive\r\nContent-Length: 5\r\n\r\nplainHTTP/1.1 200");
     /* nothing after a "close" is served */
-    char *answer = client_ask(&fixture, "GET /plain HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"
-                                        GET("/plain"));
+    char *answer = client_ask(&fixture, "GET /plain HTTP/1.1\r\n" HOST
+                                        "Connection: close\r\n\r\n" GET("/plain"));
     assert_int_equal(count_of(answer, "200 OK"), 1);
     free(answer);
 }
@@ -185,9 +189,10 @@ static void test_pipeline_keeps_order(void **state)
 
 static void test_pieces_over_the_socket(void **state)
 {
-    static const char REQUESTS[] = "POST /echo HTTP/1.1\r\n" HOST
-                                   "Content-Length: 11\r\n\r\nhello worldGET /items/x HTTP/1.1\r\n"
-                                   HOST "Connection: close\r\n\r\n";
+    static const char REQUESTS[] =
+        "POST /echo HTTP/1.1\r\n" HOST
+        "Content-Length: 11\r\n\r\nhello worldGET /items/x HTTP/1.1\r\n" HOST
+        "Connection: close\r\n\r\n";
     (void)state;
     for (size_t split = 1; split < sizeof(REQUESTS) - 1; split++) {
         int fd = client_connect(&fixture);
@@ -208,8 +213,10 @@ static void test_expect_continue(void **state)
     for (int i = 0; i < 2; i++) {
         char head[160];
         int fd = client_connect(&fixture);
-        snprintf(head, sizeof(head), "POST %s HTTP/1.1\r\n" HOST "Expect: 100-Continue\r\n"
-                 "Connection: close\r\nContent-Length: 4\r\n\r\n", PATHS[i]);
+        snprintf(head, sizeof(head),
+                 "POST %s HTTP/1.1\r\n" HOST "Expect: 100-Continue\r\n"
+                 "Connection: close\r\nContent-Length: 4\r\n\r\n",
+                 PATHS[i]);
         client_say(fd, head);
         char *interim = client_read(fd, "\r\n\r\n");
         assert_string_equal(interim, "HTTP/1.1 100 Continue\r\n\r\n");
@@ -236,7 +243,8 @@ static void test_refusals_close(void **state)
     expect("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n");
     expect("GET / HTTP/1.1\r\n\r\n", "Connection: close\r\n");
     expect("GET /plain HTTP/1.1\r\n" HOST "Bad Name: x\r\n\r\n", "400 Bad Request");
-    expect("POST /echo HTTP/1.1\r\n" HOST "Content-Length: 99999999999\r\n\r\n", "413 Content Too Large");
+    expect("POST /echo HTTP/1.1\r\n" HOST "Content-Length: 99999999999\r\n\r\n",
+           "413 Content Too Large");
     expect("GET / HTTP/3.0\r\n\r\n", "505 ");
     expect(GET("/plain") "nonsense\r\n\r\n", "plainHTTP/1.1 501 ");
 }
@@ -288,7 +296,8 @@ static void test_uploads(void **state)
     free(body);
     expect("POST /upload HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", "\r\n\r\n0 bytes, sum 0");
     expect("POST /picky HTTP/1.1\r\n" HOST "Content-Length: 50\r\n\r\n0123456789", "422 ");
-    expect("POST /picky HTTP/1.1\r\n" HOST "Content-Length: 50\r\n\r\n0123456789", "Connection: close");
+    expect("POST /picky HTTP/1.1\r\n" HOST "Content-Length: 50\r\n\r\n0123456789",
+           "Connection: close");
 }
 
 static void test_client_leaves_upload(void **state)
@@ -424,8 +433,6 @@ static void test_metrics(void **state)
     assert_int_equal(metrics.requests_malformed, 1);
     assert_true(metrics.bytes_received > 100 && metrics.bytes_sent > 400);
 }
-
-/* ---- tests that start their own server ---- */
 
 static void test_cors(void **state)
 {
@@ -624,7 +631,8 @@ static void test_out_of_memory(void **state)
             client_say(fd, REQUESTS[r]);
             char *answer = client_read(fd, NULL);
             memory_fail_after(UINT64_MAX);
-            bool served = strncmp(answer, "HTTP/1.1 ", 9) == 0 && strncmp(answer + 9, "503", 3) != 0;
+            bool served =
+                strncmp(answer, "HTTP/1.1 ", 9) == 0 && strncmp(answer + 9, "503", 3) != 0;
             assert_true(served || answer[0] == '\0' || strncmp(answer, "HTTP/1.1 503", 12) == 0);
             failed += !served;
             free(answer);

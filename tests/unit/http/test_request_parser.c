@@ -16,8 +16,8 @@ static struct http_limits limits;
 static enum request_body_mode body_mode;
 static uint64_t body_max;
 
-/* A transcript of all that the bytes mean: request lines, headers, bodies, the refusal. Each piece is
- * put into memory of its own, so that a view into an earlier one is a sanitizer's find. */
+/* A transcript of all that the bytes mean: request lines, headers, bodies, the refusal. Each piece
+ * is put into memory of its own, so that a view into an earlier one is a sanitizer's find. */
 struct transcript {
     struct buffer text;
     struct buffer streamed;
@@ -37,7 +37,8 @@ static void note_request(struct transcript *t, const struct request_parser *pars
                              STR_ARG(headers[i].value));
     buffer_append_format(&t->text, "expect=%.*s id=%.*s origin=%.*s\nbody=%.*s streamed=%.*s\n",
                          STR_ARG(parser->expect), STR_ARG(parser->request_id),
-                         STR_ARG(parser->origin), STR_ARG(request.body), STR_ARG(buffer_str(&t->streamed)));
+                         STR_ARG(parser->origin), STR_ARG(request.body),
+                         STR_ARG(buffer_str(&t->streamed)));
     buffer_reset(&t->streamed, SIZE_MAX);
 }
 
@@ -177,7 +178,8 @@ static void test_bodies(void **state)
               "body= streamed=\n");
     }
     body_mode = REQUEST_BODY_SKIPPED;
-    CHECK("POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhelloGET /z HTTP/1.1\r\n" HOST "\r\n",
+    CHECK("POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhelloGET /z HTTP/1.1\r\n" HOST
+          "\r\n",
           "body= streamed=\n0 /z ?");
 }
 
@@ -207,7 +209,8 @@ static void test_smuggling_is_refused(void **state)
     CHECK("POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", "refused 400");
     CHECK("POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
           "refused 501");
-    CHECK("POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+    CHECK("POST / HTTP/1.1\r\n" HOST
+          "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
           "refused 400");
     CHECK("POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n", "refused 400");
     CHECK("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", "refused 400");
@@ -281,7 +284,8 @@ static void test_limits(void **state)
     check_repeated("GET / HTTP/1.1\r\n" HOST "X-Long: ", "v", 500, "\x01", "refused 431");
     check_repeated("", "\r\n", 201, "GET / HTTP/1.1\r\n" HOST "\r\n", "refused 431");
     limits.header_bytes = 4000;
-    check_repeated("GET / HTTP/1.1\r\n" HOST, "A: b\r\n", HTTP_HEADERS_MAX - 1, "\r\n", "0 / ?  1.1");
+    check_repeated("GET / HTTP/1.1\r\n" HOST, "A: b\r\n", HTTP_HEADERS_MAX - 1, "\r\n",
+                   "0 / ?  1.1");
     check_repeated("GET / HTTP/1.1\r\n" HOST, "A: b\r\n", HTTP_HEADERS_MAX, "\r\n", "refused 431");
 }
 
@@ -290,7 +294,8 @@ static void test_body_limits(void **state)
     (void)state;
     body_max = 20;
 #define CHUNKED "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
-    check_repeated("POST / HTTP/1.1\r\n" HOST "Content-Length: 20\r\n\r\n", "b", 20, "", "body=bbb");
+    check_repeated("POST / HTTP/1.1\r\n" HOST "Content-Length: 20\r\n\r\n", "b", 20, "",
+                   "body=bbb");
     check_repeated("POST / HTTP/1.1\r\n" HOST "Content-Length: 21\r\n\r\n", "b", 21, "",
                    "refused 413");
     check_repeated(CHUNKED, "1\r\nx\r\n", 20, "0\r\n\r\n", "body=xxx");

@@ -185,8 +185,8 @@ static void *replace_all(void *argument)
         if (!epoch_limbo_reserve(&limbo, 1))
             abort();
         size_t slot = writer->index * STRESS_SLOTS + round % STRESS_SLOTS;
-        uint64_t *old = atomic_exchange_explicit(&stress->slots[slot], make_pair(round),
-                                                 memory_order_acq_rel);
+        uint64_t *old =
+            atomic_exchange_explicit(&stress->slots[slot], make_pair(round), memory_order_acq_rel);
         epoch_retire(&limbo, old, 16, scribble_free, NULL);
         epoch_reclaim(&limbo);
     }
