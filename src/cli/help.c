@@ -47,7 +47,7 @@ static void append_paragraphs(struct buffer *out, const char *text)
 {
     str rest = str_from_cstr(text);
     char paragraph[2048];
-    while (rest.len > 0) {
+    while (rest.data != NULL && rest.len > 0) {
         const char *gap = memmem(rest.data, rest.len, "\n\n", 2);
         size_t len = gap ? (size_t)(gap - rest.data) : rest.len;
         size_t copied = len < sizeof(paragraph) - 1 ? len : sizeof(paragraph) - 1;

@@ -42,7 +42,8 @@ struct http_exchange;
 typedef void (*http_handler)(struct http_exchange *exchange);
 
 /* One line of the route table. `path` is a pattern: "/features/online/{entity_id}"; a segment in
- * braces matches one non-empty raw segment; literals win over it. HEAD is served by GET's handler
+ * braces matches one non-empty raw segment; literals win over it, whatever
+ * their method. HEAD is served by GET's handler
  * (the body is left out), OPTIONS by the router. */
 struct http_route {
     enum http_method method;

@@ -78,10 +78,6 @@ static void respond_options(struct http_message *message)
 static void respond_unrouted(struct http_message *message)
 {
     struct http_exchange *exchange = &message->exchange;
-    if (exchange->request.method == HTTP_METHOD_OTHER) {
-        respond_problem(exchange, STATUS_NOT_IMPLEMENTED, "The request method is not served");
-        return;
-    }
     if (exchange->request.method == HTTP_OPTIONS) {
         respond_options(message);
         return;

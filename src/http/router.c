@@ -10,12 +10,12 @@ struct router_node {
     int32_t child;     /* first literal child */
     int32_t sibling;   /* next literal of the same parent */
     int32_t parameter; /* the parameter child */
-    int32_t route;
+    int32_t routes[HTTP_METHOD_OTHER];
+    unsigned methods; /* bit set of those that have a route; 0: no path ends here */
 };
 
 struct router {
-    int32_t roots[HTTP_METHOD_OTHER];
-    int32_t count;
+    int32_t count; /* nodes[0] is the root */
     struct router_node nodes[];
 };
 
@@ -51,8 +51,11 @@ static bool is_parameter(str segment)
 
 static int32_t add_node(struct router *router, str segment)
 {
-    router->nodes[router->count] =
-        (struct router_node){segment, NO_NODE, NO_NODE, NO_NODE, ROUTER_NONE};
+    struct router_node *node = &router->nodes[router->count];
+    *node = (struct router_node){
+        .segment = segment, .child = NO_NODE, .sibling = NO_NODE, .parameter = NO_NODE};
+    for (int method = 0; method < HTTP_METHOD_OTHER; method++)
+        node->routes[method] = ROUTER_NONE;
     return router->count++;
 }
 
@@ -78,7 +81,7 @@ static int32_t child_for(struct router *router, int32_t parent, str segment)
 static void add_route(struct router *router, const struct http_route *route, int32_t index)
 {
     struct segments segments = segments_of(str_from_cstr(route->path));
-    int32_t node = router->roots[route->method];
+    int32_t node = 0;
     unsigned parameters = 0;
     ASSERT(segments.more);
     while (segments.more) {
@@ -87,13 +90,15 @@ static void add_route(struct router *router, const struct http_route *route, int
         node = child_for(router, node, segment);
     }
     ASSERT(parameters <= HTTP_PATH_PARAMETERS_MAX);
-    ASSERT(router->nodes[node].route == ROUTER_NONE);
-    router->nodes[node].route = index;
+    ASSERT(route->method < HTTP_METHOD_OTHER);
+    ASSERT(router->nodes[node].routes[route->method] == ROUTER_NONE);
+    router->nodes[node].routes[route->method] = index;
+    router->nodes[node].methods |= 1U << route->method;
 }
 
 struct router *router_create(const struct http_route *routes, size_t count)
 {
-    size_t nodes = HTTP_METHOD_OTHER;
+    size_t nodes = 1;
     for (size_t i = 0; i < count; i++) {
         for (const char *at = routes[i].path; *at; at++)
             nodes += *at == '/';
@@ -102,12 +107,9 @@ struct router *router_create(const struct http_route *routes, size_t count)
     if (router == NULL)
         return NULL;
     router->count = 0;
-    for (int method = 0; method < HTTP_METHOD_OTHER; method++)
-        router->roots[method] = add_node(router, str_of(NULL, 0));
-    for (size_t i = 0; i < count; i++) {
-        ASSERT(routes[i].method < HTTP_METHOD_OTHER);
+    add_node(router, str_of(NULL, 0));
+    for (size_t i = 0; i < count; i++)
         add_route(router, &routes[i], (int32_t)i);
-    }
     return router;
 }
 
@@ -116,51 +118,53 @@ void router_destroy(struct router *router)
     memory_free(router);
 }
 
-/* Depth is bounded by the table: a node has children only as deep as a pattern goes. */
-static int match_below(const struct router *router, int32_t at, struct segments segments,
-                       str *parameters, unsigned depth)
+/* The node where the path ends, or NO_NODE. Depth is bounded by the table: a node has children only as
+ * deep as a pattern goes. */
+static int32_t match_below(const struct router *router, int32_t at, struct segments segments,
+                           str *parameters, unsigned depth)
 {
     const struct router_node *node = &router->nodes[at];
     if (!segments.more)
-        return node->route;
+        return node->methods ? at : NO_NODE;
     str segment = next_segment(&segments);
     for (int32_t child = node->child; child != NO_NODE; child = router->nodes[child].sibling) {
         if (!str_eq(router->nodes[child].segment, segment))
             continue;
-        int route = match_below(router, child, segments, parameters, depth);
-        if (route != ROUTER_NONE)
-            return route;
+        int32_t end = match_below(router, child, segments, parameters, depth);
+        if (end != NO_NODE)
+            return end;
         break;
     }
     if (node->parameter == NO_NODE || segment.len == 0)
-        return ROUTER_NONE;
-    int route = match_below(router, node->parameter, segments, parameters, depth + 1);
-    if (route != ROUTER_NONE)
+        return NO_NODE;
+    int32_t end = match_below(router, node->parameter, segments, parameters, depth + 1);
+    if (end != NO_NODE)
         parameters[depth] = segment;
-    return route;
+    return end;
+}
+
+static const struct router_node *match(const struct router *router, str path, str *parameters)
+{
+    for (unsigned i = 0; i < HTTP_PATH_PARAMETERS_MAX; i++)
+        parameters[i] = str_of(NULL, 0);
+    struct segments segments = segments_of(path);
+    int32_t end = segments.more ? match_below(router, 0, segments, parameters, 0) : NO_NODE;
+    return end == NO_NODE ? NULL : &router->nodes[end];
 }
 
 int router_match(const struct router *router, enum http_method method, str path, str *parameters)
 {
-    for (unsigned i = 0; i < HTTP_PATH_PARAMETERS_MAX; i++)
-        parameters[i] = str_of(NULL, 0);
+    const struct router_node *node = match(router, path, parameters);
     if (method == HTTP_HEAD)
         method = HTTP_GET;
-    struct segments segments = segments_of(path);
-    if (method >= HTTP_METHOD_OTHER || !segments.more)
-        return ROUTER_NONE;
-    return match_below(router, router->roots[method], segments, parameters, 0);
+    return node && method < HTTP_METHOD_OTHER ? node->routes[method] : ROUTER_NONE;
 }
 
 unsigned router_methods(const struct router *router, str path)
 {
-    static const enum http_method ALL[] = {HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_DELETE};
     str parameters[HTTP_PATH_PARAMETERS_MAX];
-    unsigned methods = 0;
-    for (size_t i = 0; i < ARRAY_LEN(ALL); i++) {
-        if (router_match(router, ALL[i], path, parameters) != ROUTER_NONE)
-            methods |= 1U << ALL[i];
-    }
+    const struct router_node *node = match(router, path, parameters);
+    unsigned methods = node ? node->methods : 0;
     if (methods & 1U << HTTP_GET)
         methods |= 1U << HTTP_HEAD;
     if (methods)

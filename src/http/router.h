@@ -1,6 +1,6 @@
-/* From method and path to a line of the route table: one tree of path segments per method. A
- * literal segment wins over a parameter, but only if a whole route of this method comes of it.
- * Immutable after create; any thread. */
+/* From method and path to a line of the route table: a tree of path segments. A literal segment
+ * wins over a parameter if some route, of whatever method, comes of it: where there is a
+ * POST /features/batch, GET /features/batch is a wrong method and no user called "batch". Immutable after create; any thread. */
 #ifndef FEATURED_HTTP_ROUTER_H
 #define FEATURED_HTTP_ROUTER_H
 

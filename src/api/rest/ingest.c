@@ -104,6 +104,13 @@ static status erase_start(struct erase_state *state)
     TRY(api_query_parse(exchange, "entity feature_names", &query, &state->error));
     TRY(api_query_names(&query, STR("feature_names"), &exchange->arena, &names, &name_count,
                         &state->error));
+    if (names && name_count == 0) {
+        /* A client's empty list must not become "all". */
+        error_loc_name(&state->error, STR("query"));
+        error_loc_name(&state->error, STR("feature_names"));
+        return error_set(&state->error, STATUS_INVALID, "too_short",
+                         "Name the features to erase, or leave the parameter out to erase all");
+    }
     TRY(api_path_entity_id(exchange, "entity_id", &state->entity_id, &state->error));
     return ingest_erase_submit(&state->erase, api_of(exchange)->service, &exchange->arena,
                                state->entity_id, api_query_get(&query, STR("entity")), names,

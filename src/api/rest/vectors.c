@@ -5,6 +5,7 @@
 #include "model/limits.h"
 
 #define UNREGISTERED_HEADER_BYTES 1024u /* api.md: the header is at most 1 KiB */
+#define PIECE_BYTES (64u << 10) /* of a streamed answer: a row that begins below is still taken */
 #define COLUMN_HEADER_BYTES 65536u /* more column names than that do not fit into any client's header */
 
 /* ---- headers ---- */
@@ -131,22 +132,25 @@ static void append_tensor_row(struct vectors *vectors, const struct cell *cells)
                         column_width(&retrieve->columns[c]));
 }
 
+/* Takes as many rows as fill a piece; those left out are read again for the next one. */
 static void append_slice(struct retrieve *retrieve)
 {
     struct vectors *vectors = retrieve->user;
+    size_t full_at = vectors->out->len + PIECE_BYTES;
     if (!status_is_ok(retrieve->status)) {
         vectors->out->failed = true; /* 503, or in the middle of a stream, the connection's end */
         return;
     }
-    for (uint32_t i = 0; i < retrieve->id_count; i++) {
+    for (uint32_t i = 0; i < retrieve->id_count && vectors->out->len < full_at; i++) {
         const struct cell *cells = retrieve_row(retrieve, i);
         if (vectors->format == VECTORS_NPY) {
             append_tensor_row(vectors, cells);
-            continue;
+        } else {
+            if (vectors->next > 0)
+                buffer_append_char(vectors->out, ',');
+            json_encode_vector(vectors->out, &vectors->json, retrieve->entity_ids[i], cells, NULL);
         }
-        if (vectors->next + i > 0)
-            buffer_append_char(vectors->out, ',');
-        json_encode_vector(vectors->out, &vectors->json, retrieve->entity_ids[i], cells, NULL);
+        vectors->next++;
     }
 }
 
@@ -158,7 +162,20 @@ static void read_next_slice(struct vectors *vectors, struct buffer *out)
     vectors->out = out;
     retrieve_slice(&vectors->retrieve, vectors->entity_ids + vectors->next, count, append_slice,
                    vectors, &vectors->error);
-    vectors->next += count;
+}
+
+/* Whether the whole answer surely is a small thing: few cells, and none of them with bytes. */
+static bool is_small(const struct vectors *vectors)
+{
+    const struct retrieve *retrieve = &vectors->retrieve;
+    if ((uint64_t)vectors->id_count * (retrieve->column_count + 1) > 2 * RETRIEVE_SLICE_CELLS)
+        return false;
+    for (uint32_t c = 0; c < retrieve->column_count; c++) {
+        const struct retrieve_column *column = &retrieve->columns[c];
+        if (column->group != RETRIEVE_UNREGISTERED && data_type_has_bytes(column->data_type))
+            return false;
+    }
+    return true;
 }
 
 static void append_head(struct vectors *vectors, struct buffer *out)
@@ -186,7 +203,7 @@ static bool produce(struct http_exchange *exchange, struct buffer *out)
         append_head(vectors, out);
     if (vectors->next < vectors->id_count)
         read_next_slice(vectors, out);
-    if (vectors->next < vectors->id_count)
+    if (vectors->next < vectors->id_count && !out->failed)
         return true;
     append_tail(vectors, out);
     return false;
@@ -236,7 +253,7 @@ static void answer_small_batch(struct vectors *vectors)
 {
     struct buffer *out = http_respond_begin(vectors->exchange, 200, content_type(vectors));
     append_head(vectors, out);
-    while (vectors->next < vectors->id_count)
+    while (vectors->next < vectors->id_count && !out->failed)
         read_next_slice(vectors, out);
     append_tail(vectors, out);
     http_respond_end(vectors->exchange);
@@ -254,8 +271,7 @@ void vectors_answer(struct vectors *vectors, bool strict)
     } else if (!vectors->is_array) {
         retrieve_slice(&vectors->retrieve, vectors->entity_ids, 1, answer_one, vectors,
                        &vectors->error);
-    } else if ((uint64_t)vectors->id_count * (vectors->retrieve.column_count + 1) <=
-               2 * RETRIEVE_SLICE_CELLS) {
+    } else if (is_small(vectors)) {
         answer_small_batch(vectors);
     } else {
         http_respond_stream(exchange, 200, content_type(vectors),

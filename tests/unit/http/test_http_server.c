@@ -82,7 +82,7 @@ static void test_unrouted(void **state)
            "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,\"detail\":");
     expect("DELETE /plain HTTP/1.1\r\n" HOST "\r\n", "405 Method Not Allowed\r\n");
     expect("DELETE /plain HTTP/1.1\r\n" HOST "\r\n", "\r\nAllow: GET, HEAD, OPTIONS\r\n");
-    expect("PATCH /plain HTTP/1.1\r\n" HOST "\r\n" GET("/plain"), "501 Not Implemented");
+    expect("PATCH /plain HTTP/1.1\r\n" HOST "\r\n" GET("/plain"), "405 Method Not Allowed");
     expect("OPTIONS /echo HTTP/1.1\r\n" HOST "\r\n", "204 No Content\r\n");
     expect("OPTIONS /echo HTTP/1.1\r\n" HOST "\r\n", "\r\nAllow: POST, OPTIONS\r\n\r\n");
     expect("OPTIONS * HTTP/1.1\r\n" HOST "\r\n",

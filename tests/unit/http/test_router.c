@@ -38,8 +38,8 @@ static const struct {
     {HTTP_HEAD, "/", 0, {"", ""}},
     {HTTP_GET, "/features", 1, {"", ""}},
     {HTTP_GET, "/features/u%2F1", 2, {"u%2F1", ""}},
-    {HTTP_GET, "/features/ingest", 2, {"ingest", ""}}, /* a literal of another method */
-    {HTTP_GET, "/features/online", 2, {"online", ""}}, /* a literal that leads nowhere */
+    {HTTP_GET, "/features/ingest", ROUTER_NONE, {"", ""}}, /* the literal wins: a wrong method */
+    {HTTP_GET, "/features/definitions", 2, {"definitions", ""}}, /* a literal that leads nowhere */
     {HTTP_POST, "/features/ingest", 3, {"", ""}},
     {HTTP_POST, "/features/ingest/bulk", 4, {"", ""}},
     {HTTP_GET, "/features/online/u1", 5, {"u1", ""}},
@@ -84,8 +84,9 @@ static void test_methods(void **state)
     assert_int_equal(router_methods(router, STR("/features")),
                      1 << HTTP_GET | 1 << HTTP_HEAD | 1 << HTTP_OPTIONS);
     assert_int_equal(router_methods(router, STR("/features/ingest")),
-                     1 << HTTP_GET | 1 << HTTP_HEAD | 1 << HTTP_POST | 1 << HTTP_DELETE |
-                         1 << HTTP_OPTIONS);
+                     1 << HTTP_POST | 1 << HTTP_OPTIONS);
+    assert_int_equal(router_methods(router, STR("/features/7")),
+                     1 << HTTP_GET | 1 << HTTP_HEAD | 1 << HTTP_DELETE | 1 << HTTP_OPTIONS);
     assert_int_equal(router_methods(router, STR("/features/ingest/bulk")),
                      1 << HTTP_POST | 1 << HTTP_OPTIONS);
     assert_int_equal(router_methods(router, STR("/nothing")), 0);
