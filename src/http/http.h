@@ -82,8 +82,6 @@ struct http_exchange {
 
 str http_header_get(const struct http_request *request, str name); /* empty if absent */
 
-/* ---- query parameters (percent-decoded, '+' is a space) ---- */
-
 struct http_query_parameter {
     str name;
     str value;
@@ -97,8 +95,6 @@ MUST_CHECK status http_query_parse(str query, struct arena *arena,
 MUST_CHECK bool http_percent_decode(str text, bool plus_is_space, struct arena *arena, str *out);
 /* Appends text with every byte but unreserved ones (RFC 3986) as %XX. */
 void http_percent_encode(struct buffer *out, str text);
-
-/* ---- answering ---- */
 
 /* Adds a header to the answer; name and value are borrowed until the answer is begun and must not
  * hold control bytes (asserted: nothing from a request gets here unescaped). */
@@ -136,8 +132,6 @@ void http_respond_stream(struct http_exchange *exchange, int code, str content_t
  * pause to resume (but the one call for an empty body). */
 void http_body_pause(struct http_exchange *exchange);
 void http_body_resume(struct http_exchange *exchange);
-
-/* ---- the server ---- */
 
 struct http_metrics_route {        /* per loop and route */
     _Atomic uint64_t responses[6]; /* by status class: [2] is 2xx */

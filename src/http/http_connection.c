@@ -74,9 +74,7 @@ void http_message_answered(struct http_message *message)
     }
     if (!end_message(c, false))
         return;
-    net_connection_flush(&c->net);
-    if (net_connection_is_closing(&c->net))
-        return;
+    net_connection_flush_soon(&c->net);
     set_deadline(c);
     net_connection_resume(&c->net);
 }

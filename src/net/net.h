@@ -4,7 +4,7 @@
  *
  * Input arrives in a buffer of the loop, which the protocol reads in place. What it does not
  * consume waits while the connection is paused. Output is appended to net_connection_out() and
- * leaves in one write when the protocol's receive() returns, or at net_connection_flush().
+ * leaves in one write before the loop polls again, or at net_connection_flush().
  *
  * A connection lives on one loop; all functions on it are for that loop's thread. It may close
  * inside any function here that says so; after that only net_connection_is_closing() may be asked,
@@ -71,6 +71,8 @@ struct net_connection {
     uv_write_t write_request;
     uv_shutdown_t shutdown_request;
     struct loop_task resume;
+    struct loop_task flush;
+    bool flush_queued;
     bool reading;
     bool paused;
     bool delivering;
@@ -146,8 +148,12 @@ void net_connection_pause(struct net_connection *connection);
 void net_connection_resume(struct net_connection *connection);
 
 struct buffer *net_connection_out(struct net_connection *connection);
-/* May close the connection. */
+/* Sends now. May close the connection. */
 void net_connection_flush(struct net_connection *connection);
+/* Sends before the loop polls: all answers of an iteration leave one after the other, which costs the
+ * kernel less than reading and writing in turn, and peers are woken once. After receive() this happens
+ * by itself. */
+void net_connection_flush_soon(struct net_connection *connection);
 size_t net_connection_unsent(const struct net_connection *connection);
 
 /* Milliseconds of uv_now(); DEADLINE_NEVER: none. */

@@ -127,6 +127,13 @@ static void give_back_connection(struct net_connection *c)
     net_loop->spare_connection_count++;
 }
 
+/* A closed connection lives until its queued tasks have run. */
+static void give_back_if_unused(struct net_connection *c)
+{
+    if (c->closed && !c->resume_queued && !c->flush_queued)
+        give_back_connection(c);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct net_connection *c = CONTAINER_OF((uv_tcp_t *)handle, struct net_connection, tcp);
@@ -134,8 +141,7 @@ static void on_closed(uv_handle_t *handle)
     give_back_out(net_loop, &c->out);
     give_back_out(net_loop, &c->sending);
     c->closed = true;
-    if (!c->resume_queued)
-        give_back_connection(c);
+    give_back_if_unused(c);
     net_connection_forget(net_loop);
 }
 
@@ -317,6 +323,24 @@ void net_connection_flush(struct net_connection *c)
         end_finished(c);
 }
 
+static void run_flush(struct loop_task *task)
+{
+    struct net_connection *c = CONTAINER_OF(task, struct net_connection, flush);
+    c->flush_queued = false;
+    if (c->closed)
+        give_back_if_unused(c);
+    else
+        net_connection_flush(c);
+}
+
+void net_connection_flush_soon(struct net_connection *c)
+{
+    if (c->flush_queued || c->closing || (c->out.len == 0 && !c->finishing))
+        return;
+    c->flush_queued = true;
+    loop_before_poll(c->net_loop->loop, &c->flush);
+}
+
 void net_connection_finish(struct net_connection *c, bool linger)
 {
     if (c->closing || c->finishing)
@@ -375,8 +399,7 @@ static void deliver(struct net_connection *c)
     c->input_at += used;
     if (used == len || c->closing || c->finishing)
         release_input(c);
-    if (!c->closing)
-        net_connection_flush(c);
+    net_connection_flush_soon(c);
     if (c->closing || c->finishing)
         return;
     if (c->input)
@@ -453,7 +476,7 @@ static void run_resume(struct loop_task *task)
     struct net_connection *c = CONTAINER_OF(task, struct net_connection, resume);
     c->resume_queued = false;
     if (c->closed) {
-        give_back_connection(c);
+        give_back_if_unused(c);
         return;
     }
     if (!c->closing && !c->finishing && !c->paused)
@@ -485,6 +508,7 @@ void net_connection_open(struct net_loop *net_loop, int fd)
     }
     c->net_loop = net_loop;
     c->resume.run = run_resume;
+    c->flush.run = run_flush;
     c->protocol_deadline_ms = DEADLINE_NEVER;
     c->write_deadline_ms = DEADLINE_NEVER;
     buffer_init(&c->out, NET_OUT_LIMIT_BYTES);

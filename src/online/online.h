@@ -12,8 +12,6 @@
 #include "model/statistics.h"
 #include "runtime/loop.h"
 
-/* ---- reading ---- */
-
 /* One entity kind, some ids, some of its versions. The cells of one id are one instant. */
 struct online_read {
     const struct catalog_entity *entity;
@@ -33,8 +31,6 @@ struct online_read {
 };
 
 #define ONLINE_READ_IDS_MAX 256
-
-/* ---- writing ---- */
 
 #define ONLINE_EVENT_TIME_NOW INT64_MIN /* the writer gives it the time of its arrival */
 

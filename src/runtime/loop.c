@@ -38,11 +38,23 @@ static void on_run_deferred(uv_idle_t *idle)
     }
 }
 
+static void run_before_poll(struct loop *loop)
+{
+    while (loop->before_poll_first) {
+        struct queue_node *first = loop->before_poll_first;
+        loop->before_poll_first = NULL;
+        loop->before_poll_last = &loop->before_poll_first;
+        loop_enter(loop);
+        run_tasks(first);
+    }
+}
+
 /* Poll may sleep, and no shared pointer outlives a callback: the callbacks that poll runs enter
  * again. */
-static void on_before_poll(uv_prepare_t *prepare)
+static void on_prepare(uv_prepare_t *prepare)
 {
-    struct loop *loop = CONTAINER_OF(prepare, struct loop, before_poll);
+    struct loop *loop = CONTAINER_OF(prepare, struct loop, prepare);
+    run_before_poll(loop);
     epoch_offline(loop->reader);
 }
 
@@ -61,6 +73,8 @@ status loop_init(struct loop *loop, struct epoch *epoch, unsigned index)
     loop->index = index;
     loop->deferred_first = NULL;
     loop->deferred_last = &loop->deferred_first;
+    loop->before_poll_first = NULL;
+    loop->before_poll_last = &loop->before_poll_first;
     loop->running_deferred = false;
     loop->owner = pthread_self();
     atomic_init(&loop->stopping, false);
@@ -71,8 +85,8 @@ status loop_init(struct loop *loop, struct epoch *epoch, unsigned index)
     if (!status_is_ok(result))
         goto no_wakeup;
     queue_init(&loop->posted);
-    ASSERT(uv_prepare_init(&loop->uv, &loop->before_poll) == 0);
-    ASSERT(uv_prepare_start(&loop->before_poll, on_before_poll) == 0);
+    ASSERT(uv_prepare_init(&loop->uv, &loop->prepare) == 0);
+    ASSERT(uv_prepare_start(&loop->prepare, on_prepare) == 0);
     ASSERT(uv_idle_init(&loop->uv, &loop->run_deferred) == 0);
     return OK;
 no_wakeup:
@@ -85,7 +99,7 @@ no_loop:
 void loop_fini(struct loop *loop)
 {
     loop->owner = pthread_self();
-    uv_close((uv_handle_t *)&loop->before_poll, NULL);
+    uv_close((uv_handle_t *)&loop->prepare, NULL);
     uv_close((uv_handle_t *)&loop->run_deferred, NULL);
     uv_close((uv_handle_t *)&loop->wakeup, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -99,6 +113,7 @@ void loop_run(struct loop *loop)
 {
     loop->owner = pthread_self();
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+    run_before_poll(loop);
     epoch_offline(loop->reader);
 }
 
@@ -112,6 +127,13 @@ void loop_post(struct loop *loop, struct loop_task *task)
 {
     if (queue_push(&loop->posted, &task->node))
         uv_async_send(&loop->wakeup);
+}
+
+void loop_before_poll(struct loop *loop, struct loop_task *task)
+{
+    task->node.next = NULL;
+    *loop->before_poll_last = &task->node;
+    loop->before_poll_last = &task->node.next;
 }
 
 void loop_defer(struct loop *loop, struct loop_task *task)

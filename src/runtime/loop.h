@@ -30,8 +30,10 @@ struct loop {
     struct queue posted;
     struct queue_node *deferred_first;
     struct queue_node **deferred_last;
+    struct queue_node *before_poll_first;
+    struct queue_node **before_poll_last;
     uv_async_t wakeup;
-    uv_prepare_t before_poll;
+    uv_prepare_t prepare;
     uv_idle_t run_deferred;
     bool running_deferred;
     pthread_t owner;
@@ -49,6 +51,9 @@ void loop_stop(struct loop *loop);
 void loop_post(struct loop *loop, struct loop_task *task);
 /* Own thread: runs the task in the next iteration, after the others had a turn. */
 void loop_defer(struct loop *loop, struct loop_task *task);
+
+/* Own thread: runs the task when every callback of this iteration has run, before the loop polls. */
+void loop_before_poll(struct loop *loop, struct loop_task *task);
 
 /* To be called first in every libuv callback that may follow shared pointers (I/O, timers): libuv
  * runs I/O callbacks inside poll. Cheap when already online. */

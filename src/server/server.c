@@ -47,8 +47,6 @@ static status out_of_memory(struct error *error)
     return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory to start");
 }
 
-/* ---- stores ---- */
-
 static status open_online(struct server *server, const struct registry_statistics *saved,
                           size_t count, struct error *error)
 {
@@ -89,8 +87,6 @@ static status open_stores(struct server *server, struct error *error)
     memory_free(saved);
     return opened;
 }
-
-/* ---- ending ---- */
 
 static void stop_loops(struct server *server)
 {
@@ -171,8 +167,6 @@ static status watch_signals(struct server *server, struct error *error)
         return error_set(error, STATUS_INTERNAL, "signal", "cannot watch for signals");
     return OK;
 }
-
-/* ---- serving ---- */
 
 static void embed_assets(struct server *server)
 {

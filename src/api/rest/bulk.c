@@ -52,8 +52,6 @@ struct bulk {
 
 static void bulk_advance(struct bulk *bulk);
 
-/* ---- the answer ---- */
-
 static void append_counts(struct buffer *out, const struct bulk *bulk)
 {
     buffer_append_format(out,
@@ -102,8 +100,6 @@ static void answer(struct bulk *bulk)
     }
 }
 
-/* ---- rows ---- */
-
 /* A bad row: its number and why, while there is room in the list. */
 static void note_rejected(struct bulk *bulk, uint64_t line, const struct error *error)
 {
@@ -142,8 +138,6 @@ static void out_of_memory(struct bulk *bulk)
               "not enough memory; the rows up to last_line_applied are applied");
     end_with(bulk, &error);
 }
-
-/* ---- writing ---- */
 
 static void submit(struct bulk *bulk, struct chunk *chunk);
 
@@ -201,8 +195,6 @@ static void submit(struct bulk *bulk, struct chunk *chunk)
         out_of_memory(bulk);
     }
 }
-
-/* ---- decoding ---- */
 
 static bool chunk_is_full(const struct chunk *chunk)
 {
@@ -301,8 +293,6 @@ static void on_body_gone(struct http_exchange *exchange)
     bulk->rows_ended = true;
     bulk_advance(bulk);
 }
-
-/* ---- the request ---- */
 
 static status choose_format(const struct http_exchange *exchange, struct bulk_options *options,
                             struct error *error)

@@ -35,8 +35,6 @@ static void change_submit(struct change *change, status prepared,
         api_fail(change->exchange, &change->error);
 }
 
-/* ---- register and put ---- */
-
 static void answer_registered(struct change *change, str message)
 {
     struct buffer *out = api_respond_json_begin(change->exchange);
@@ -89,8 +87,6 @@ void api_definition_put(struct http_exchange *exchange)
                   registered);
 }
 
-/* ---- activate ---- */
-
 static void activated(struct registry_request *request)
 {
     struct change *change = request->user;
@@ -128,8 +124,6 @@ void api_definition_activate(struct http_exchange *exchange)
     if (change)
         change_submit(change, prepare_activate(change), activated);
 }
-
-/* ---- delete ---- */
 
 static void deleted(struct registry_request *request)
 {
@@ -183,8 +177,6 @@ void api_feature_delete(struct http_exchange *exchange)
     if (change)
         change_submit(change, prepare_delete(change), deleted);
 }
-
-/* ---- show ---- */
 
 struct listing {
     struct http_exchange *exchange;
@@ -271,8 +263,6 @@ void api_definition_get(struct http_exchange *exchange)
     if (!status_is_ok(show(listing)))
         api_fail(exchange, &listing->error);
 }
-
-/* ---- list ---- */
 
 static bool produce_list(struct http_exchange *exchange, struct buffer *out)
 {

@@ -39,8 +39,6 @@ struct buffer *api_respond_json_begin(struct http_exchange *exchange)
     return http_respond_begin(exchange, 200, API_JSON);
 }
 
-/* ---- query ---- */
-
 static bool list_contains(const char *list, str name)
 {
     str rest = str_from_cstr(list);
@@ -178,8 +176,6 @@ status api_query_names(const struct api_query *query, str name, struct arena *ar
     return OK;
 }
 
-/* ---- headers ---- */
-
 str api_content_type(const struct http_exchange *exchange)
 {
     str rest;
@@ -253,8 +249,6 @@ unsigned api_accepts(const struct http_exchange *exchange, str media_type, bool 
     }
     return quality;
 }
-
-/* ---- ids ---- */
 
 status api_path_entity_id(const struct http_exchange *exchange, const char *name, str *out,
                           struct error *error)

@@ -8,8 +8,6 @@
 #define PIECE_BYTES (64u << 10) /* of a streamed answer: a row that begins below is still taken */
 #define COLUMN_HEADER_BYTES 65536u /* more column names than that do not fit into any client's header */
 
-/* ---- headers ---- */
-
 static status set_unregistered_header(struct vectors *vectors)
 {
     struct http_exchange *exchange = vectors->exchange;
@@ -75,8 +73,6 @@ static status set_names_header(struct vectors *vectors)
     return OK;
 }
 
-/* ---- preparing ---- */
-
 static status prepare_keys(struct vectors *vectors)
 {
     const struct retrieve *retrieve = &vectors->retrieve;
@@ -121,8 +117,6 @@ static status prepare(struct vectors *vectors, bool strict)
         TRY(set_unregistered_header(vectors));
     return vectors->format == VECTORS_NPY ? prepare_tensor(vectors) : prepare_keys(vectors);
 }
-
-/* ---- rows ---- */
 
 static void append_tensor_row(struct vectors *vectors, const struct cell *cells)
 {

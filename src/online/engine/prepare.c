@@ -75,8 +75,6 @@ static status finish_row(struct prepare *prepare, struct group_row *at, bool lim
     return group_stage(&prepare->group, at, row, budget_bytes);
 }
 
-/* ---- writing ---- */
-
 static status check_cell(struct prepare *prepare, const struct catalog *catalog,
                          const struct online_write_row *row, struct online_write_cell *cell,
                          int64_t now_us, struct error *error)
@@ -133,8 +131,6 @@ status prepare_record(struct prepare *prepare, struct online_write *write, uint3
     return OK;
 }
 
-/* ---- erasing ---- */
-
 static status erase_target(struct prepare *prepare, const struct catalog *catalog, str entity_id,
                            const struct online_erase_target *target, int64_t now_us,
                            struct edit_counts *counts)
@@ -189,8 +185,6 @@ status prepare_erase(struct prepare *prepare, struct online_erase *erase,
     *counts = of_erase;
     return OK;
 }
-
-/* ---- sweeping ---- */
 
 static void sweep_row(struct prepare *prepare, struct table *table, str entity_id,
                       const struct catalog_entity *entity, int64_t cutoff_us,

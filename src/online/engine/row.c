@@ -190,8 +190,6 @@ static inline struct blob *blob_from_bits(uint64_t bits)
     return (struct blob *)(uintptr_t)bits;
 }
 
-/* ---- reading ---- */
-
 static inline str inline_bytes(const struct row *row, uint64_t bits)
 {
     return str_of((const char *)row + (uint32_t)bits, (uint32_t)(bits >> 32));
@@ -316,8 +314,6 @@ void row_read(const struct row *row, const struct catalog_version *const *versio
     }
 }
 
-/* ---- drafts ---- */
-
 void row_draft_begin(struct row_draft *draft, str entity_id)
 {
     draft->entity_id = entity_id;
@@ -426,8 +422,6 @@ void row_draft_cell_set(struct row_draft_cell *cell, const struct value *value,
         cell->bytes = value->text;
     }
 }
-
-/* ---- from draft to row ---- */
 
 struct row_plan {
     unsigned flags;

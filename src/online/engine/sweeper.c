@@ -37,8 +37,6 @@ struct sweeper {
     char ids[SWEEP_KEYS_MAX * LIMIT_ENTITY_ID_BYTES]; /* of the proposal */
 };
 
-/* ---- from other threads ---- */
-
 void sweeper_hurry(struct sweeper *sweeper)
 {
     int64_t now_ns = clock_monotonic_ns();
@@ -68,8 +66,6 @@ static void proposal_done(struct sweep_request *request)
     pthread_cond_broadcast(&sweeper->changed);
     pthread_mutex_unlock(&sweeper->lock);
 }
-
-/* ---- waiting ---- */
 
 static bool test_waits(const struct sweeper *sweeper)
 {
@@ -102,8 +98,6 @@ static void propose(struct sweeper *sweeper)
         pthread_cond_wait(&sweeper->changed, &sweeper->lock);
     pthread_mutex_unlock(&sweeper->lock);
 }
-
-/* ---- walking ---- */
 
 static void add_key(struct sweeper *sweeper, const struct row *row)
 {

@@ -77,8 +77,6 @@ void table_destroy(struct table *table)
     memory_free(table);
 }
 
-/* ---- readers ---- */
-
 static inline const struct row *probe(uintptr_t array, uint64_t hash, str entity_id)
 {
     const struct table_slot *slots = slots_of(array);
@@ -157,8 +155,6 @@ const struct row *table_walk(const struct table *table, uint32_t shard, uint32_t
     }
     return NULL;
 }
-
-/* ---- the writer ---- */
 
 static void put_row(uintptr_t array, uint64_t hash, struct row *row)
 {

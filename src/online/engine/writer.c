@@ -48,8 +48,6 @@ struct writer {
     struct queue_node **answered_last;
 };
 
-/* ---- submitting: any thread ---- */
-
 /* A task is told by what it will run. */
 static void answer_write(struct loop_task *task)
 {
@@ -121,8 +119,6 @@ void writer_submit_sweep(struct writer *writer, struct sweep_request *request)
 {
     submit(writer, &request->task, answer_sweep);
 }
-
-/* ---- phase 1: prepare ---- */
 
 static struct item *add_item(struct writer *writer, enum item_kind kind, struct loop_task *task)
 {
@@ -231,8 +227,6 @@ static void prepare_group(struct writer *writer)
         prepare_next(writer);
 }
 
-/* ---- phase 2: publish ---- */
-
 static void publish_record(struct writer *writer, const struct item *item)
 {
     struct online_write *write = CONTAINER_OF(item->task, struct online_write, task);
@@ -299,8 +293,6 @@ static void publish_group(struct writer *writer)
     publish_counters(writer);
 }
 
-/* ---- phase 3: acknowledge ---- */
-
 static void acknowledge(struct writer *writer, struct loop_task *task)
 {
     struct engine_counters *counters = &writer->engine->counters;
@@ -330,8 +322,6 @@ static void acknowledge_group(struct writer *writer)
         node = next;
     }
 }
-
-/* ---- the thread ---- */
 
 /* The log's place is between preparing and publishing: there the group has its LSNs and can still
  * be given up, and nobody has seen it. */
