@@ -4,6 +4,8 @@
 
 #include "base/buffer.h"
 
+#define JSON_ESCAPE_MAX 6u /* bytes that one byte becomes at most: \u001f */
+
 void json_append_string(struct buffer *out, str text);
 
 #endif

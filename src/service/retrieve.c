@@ -149,7 +149,8 @@ status retrieve_plan_names(struct retrieve *retrieve, const str *names, uint32_t
         if (!plan_add_name(retrieve, catalog, &seen, names[i], entity, count))
             result = out_of_memory(error);
     }
-    hash_map_fini(&seen.map);
+    if (seen.is_large)
+        hash_map_fini(&seen.map);
     return status_is_ok(result) ? plan_finish(retrieve, catalog, error) : result;
 }
 
