@@ -12,7 +12,7 @@
 #ifndef FEATURED_ONLINE_ENGINE_EDIT_H
 #define FEATURED_ONLINE_ENGINE_EDIT_H
 
-#include "online/engine/row.h"
+#include "online/engine/row_draft.h"
 #include "online/online.h"
 
 struct edit_counts {

@@ -7,7 +7,7 @@
 #include "online/engine/writer.h"
 
 /* What jemalloc reads when it starts. Huge pages: with 10 million rows most of a lookup is the walk
- * of page tables (129 ns without, 66 to 93 with). Background threads: freed pages go back to the
+ * of page tables (docs/performance.md, row 7). Background threads: freed pages go back to the
  * system although the writer sleeps. Other allocators do not know the name. */
 extern const char *malloc_conf;
 const char *malloc_conf = "thp:always,background_thread:true";

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "online/engine/row.h"
+#include "online/engine/row_draft.h"
 
 /* An entity of `count` slots, all of the given type; the version of each. */
 struct schema {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "online/engine/row_draft.h"
 #include "online/engine/table.h"
 
 #define PLENTY UINT64_MAX
