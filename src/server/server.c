@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "api/rest/api.h"
 #include "base/assert.h"
@@ -140,8 +141,8 @@ static void on_signal(uv_signal_t *handle, int number)
     struct server *server = handle->data;
     loop_enter(&server->loops[0]);
     if (server->stopping) {
-        log_event(LOG_WARN, "still_draining", "signal=%d", number);
-        return;
+        log_event(LOG_WARN, "ended_at_once", "signal=%d reason=\"second signal\"", number);
+        _exit(1);
     }
     server->stopping = true;
     log_event(LOG_INFO, "draining", "signal=%d timeout_ms=%lld", number,

@@ -146,3 +146,14 @@ def test_the_data_directory_is_locked(start_server):
     with pytest.raises(AssertionError):
         other.start()
     assert other.process is None
+
+
+def test_a_second_signal_ends_it_at_once(start_server, connect):
+    server = start_server()
+    connection = connect(server.port)
+    connection.send(request("GET", "/health") + UNFINISHED["body"])
+    assert connection.receive().status == 200
+    server.terminate()
+    wait_until_refused(server.port)
+    server.terminate()
+    assert server.wait() == 1
