@@ -179,7 +179,7 @@ static status read_feature(const struct csv_column *column, str text, bool quote
 {
     size_t loc_len = error ? error->loc_len : 0;
     cell->name = column->name;
-    cell->version = column->version;
+    ingest_cell_set_version(cell, column->version);
     status decoded = csv_decode_value(text, quoted, column->version, column->name, arena,
                                       &cell->value, error);
     if (unlikely(!status_is_ok(decoded)) && error) {

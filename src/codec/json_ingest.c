@@ -8,6 +8,7 @@
 struct pending {
     yyjson_val *json;
     bool has_event_time; /* of its own */
+    const struct catalog_version *version; /* once the catalog was asked */
 };
 
 struct decoder {
@@ -72,7 +73,8 @@ static status decode_item(struct decoder *decoder, yyjson_val *item, uint32_t in
         error_loc_name(decoder->error, STR("event_timestamp"));
         return timed;
     }
-    decoder->pending[index] = (struct pending){values[VALUE], !json_is_absent(values[TIME])};
+    decoder->pending[index] = (struct pending){
+        .json = values[VALUE], .has_event_time = !json_is_absent(values[TIME])};
     if (decoder->error)
         decoder->error->loc_len = loc_len;
     return OK;
@@ -112,7 +114,7 @@ static status decode_by_name(struct decoder *decoder, yyjson_val *object)
         yyjson_val *key = yyjson_obj_iter_next(&members);
         decoder->record.cells[i].name = json_text(key);
         decoder->record.cells[i].event_time_us = INGEST_EVENT_TIME_NOW;
-        decoder->pending[i] = (struct pending){yyjson_obj_iter_get_val(key), false};
+        decoder->pending[i] = (struct pending){.json = yyjson_obj_iter_get_val(key)};
     }
     return OK;
 }
@@ -185,12 +187,14 @@ static status resolve(struct decoder *decoder)
     struct json_ingest_hints *hints = begin_hints(decoder->options);
     for (uint32_t i = 0; i < decoder->record.cell_count; i++) {
         struct ingest_cell *cell = &decoder->record.cells[i];
-        cell->version = resolve_name(decoder, hints, i);
-        if (unlikely(cell->version == NULL)) {
+        const struct catalog_version *version = resolve_name(decoder, hints, i);
+        if (unlikely(version == NULL)) {
             locate(decoder, i, "feature_name");
             return error_set(decoder->error, STATUS_NOT_FOUND, "not_registered",
                              "Feature '%.*s' not registered", STR_ARG(cell->name));
         }
+        decoder->pending[i].version = version;
+        ingest_cell_set_version(cell, version);
     }
     return OK;
 }
@@ -201,7 +205,8 @@ static status other_entity(const struct decoder *decoder, uint32_t index)
     locate(decoder, index, "feature_name");
     return error_set(decoder->error, STATUS_INVALID, "value_error",
                      "feature '%.*s' belongs to entity '%.*s', not '%.*s'", STR_ARG(cell->name),
-                     STR_ARG(cell->version->entity->name), STR_ARG(decoder->entity));
+                     STR_ARG(decoder->pending[index].version->entity->name),
+                     STR_ARG(decoder->entity));
 }
 
 static status decode_cell(struct decoder *decoder, uint32_t index, int64_t row_time_us)
@@ -209,7 +214,7 @@ static status decode_cell(struct decoder *decoder, uint32_t index, int64_t row_t
     struct ingest_cell *cell = &decoder->record.cells[index];
     const struct pending *pending = &decoder->pending[index];
     size_t loc_len = decoder->error ? decoder->error->loc_len : 0;
-    if (decoder->entity.len && !str_eq(decoder->entity, cell->version->entity->name))
+    if (decoder->entity.len && !str_eq(decoder->entity, pending->version->entity->name))
         return other_entity(decoder, index);
     if (!pending->has_event_time)
         cell->event_time_us = row_time_us;
@@ -219,8 +224,8 @@ static status decode_cell(struct decoder *decoder, uint32_t index, int64_t row_t
     }
     /* The place is written before, for an embedding adds the index of its item. */
     locate(decoder, index, "value");
-    TRY(json_decode_value(pending->json, cell->version, cell->name, decoder->arena, &cell->value,
-                          decoder->error));
+    TRY(json_decode_value(pending->json, pending->version, cell->name, decoder->arena,
+                          &cell->value, decoder->error));
     if (decoder->error)
         decoder->error->loc_len = loc_len;
     return OK;

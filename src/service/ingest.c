@@ -30,14 +30,14 @@ static uint32_t count_cells(const struct ingest_record *record, uint32_t entity_
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < record->cell_count; i++)
-        count += record->cells[i].version->entity->index == entity_index;
+        count += record->cells[i].entity_index == entity_index;
     return count;
 }
 
 static bool entity_came_before(const struct ingest_record *record, uint32_t cell)
 {
     for (uint32_t i = 0; i < cell; i++) {
-        if (record->cells[i].version->entity == record->cells[cell].version->entity)
+        if (record->cells[i].entity_index == record->cells[cell].entity_index)
             return true;
     }
     return false;
@@ -50,11 +50,11 @@ static void fill_row(struct online_write_row *row, const struct ingest_record *r
         .entity_index = entity_index, .entity_id = record->entity_id, .cells = cells};
     for (uint32_t i = 0; i < record->cell_count; i++) {
         const struct ingest_cell *cell = &record->cells[i];
-        if (cell->version->entity->index != entity_index)
+        if (cell->entity_index != entity_index)
             continue;
         cells[row->cell_count++] = (struct online_write_cell){
-            .version_id = cell->version->id,
-            .slot = cell->version->slot,
+            .version_id = cell->version_id,
+            .slot = cell->slot,
             .value = cell->value,
             .event_time_us = cell->event_time_us,
         };
@@ -70,7 +70,7 @@ static uint32_t fill_record(struct online_write_row *rows, const struct ingest_r
     for (uint32_t i = 0; left > 0; i++) {
         if (row_count > 0 && entity_came_before(record, i))
             continue;
-        fill_row(&rows[row_count], record, record->cells[i].version->entity->index, cells);
+        fill_row(&rows[row_count], record, record->cells[i].entity_index, cells);
         cells += rows[row_count].cell_count;
         left -= rows[row_count].cell_count;
         row_count++;
@@ -88,7 +88,7 @@ static uint32_t count_rows(const struct ingest_record *record)
     for (uint32_t i = 0; left > 0; i++) {
         if (rows > 0 && entity_came_before(record, i))
             continue;
-        left -= count_cells(record, record->cells[i].version->entity->index);
+        left -= count_cells(record, record->cells[i].entity_index);
         rows++;
     }
     return rows;

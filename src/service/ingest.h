@@ -24,7 +24,7 @@ struct ingest {
 
 /* Each record is all or nothing; one that names several entities' features becomes one row each, seen
  * together. A record without cells is accepted and does nothing. The records' values are borrowed until
- * `done`; their catalog pointers are not kept. OUT_OF_MEMORY: `done` will not be called. */
+ * `done`. OUT_OF_MEMORY: `done` will not be called. */
 MUST_CHECK status ingest_submit(struct ingest *ingest, struct service *service,
                                 struct arena *arena, const struct ingest_record *records,
                                 uint32_t record_count, struct loop *loop,

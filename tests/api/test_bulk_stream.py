@@ -154,3 +154,38 @@ def test_many_loads_at_once(client, store):
     ids = [f"{prefix}_{n}" for n in range(50)]
     values = [item["features"][name] for item in store.batch(ids, [name]).json()]
     assert values == [3950 + n for n in range(50)]
+
+
+@pytest.mark.parametrize("content_type", ["application/x-ndjson", "text/csv"])
+def test_definitions_change_while_rows_wait(client, store, content_type):
+    """Rows wait for the writer while the catalog they were decoded by is replaced and freed."""
+    name = store.define("int")
+    loading = True
+
+    def define():
+        count = 0
+        while loading or count < 20:
+            store.define("float")
+            count += 1
+        return count
+
+    def rows():
+        if content_type == "text/csv":
+            yield f"entity_id,{name}\n".encode()
+        for block in range(60):
+            numbers = range(block * 1000, block * 1000 + 1000)
+            if content_type == "text/csv":
+                yield "".join(f"wait_{n % 500},{n}\n" for n in numbers).encode()
+            else:
+                lines = (json.dumps({"entity_id": f"wait_{n % 500}", "features": {name: n}}) for n in numbers)
+                yield "".join(f"{line}\n" for line in lines).encode()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        defining = pool.submit(define)
+        response = client.post(
+            "/features/ingest/bulk", content=rows(), headers={"Content-Type": content_type}
+        )
+        loading = False
+        assert defining.result() >= 20
+    assert counts(response)[:2] == (60000, 0)
+    assert store.read_one("wait_499", name) == 59999

@@ -29,10 +29,11 @@ static struct ingest submit(struct service_fixture *f, const struct ingest_recor
 static struct ingest_cell cell_of(struct service_fixture *f, uint32_t feature, int64_t integer,
                                   int64_t event_time_us)
 {
-    return (struct ingest_cell){.name = feature_name(f, feature),
-                                .version = fixture_version(f->store, feature),
-                                .value = value_int(integer),
-                                .event_time_us = event_time_us};
+    struct ingest_cell cell = {.name = feature_name(f, feature),
+                               .value = value_int(integer),
+                               .event_time_us = event_time_us};
+    ingest_cell_set_version(&cell, fixture_version(f->store, feature));
+    return cell;
 }
 
 static struct ingest_erase erase(struct service_fixture *f, const char *entity, const str *names,
