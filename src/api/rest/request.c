@@ -132,17 +132,40 @@ status api_query_uint(const struct api_query *query, str name, uint64_t low, uin
     return OK;
 }
 
+/* One for each comma and one more; none of an empty value. */
 static uint32_t count_names(const struct api_query *query, str name)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < query->count; i++) {
-        str rest = query->items[i].value;
-        if (!str_eq(query->items[i].name, name))
+        str value = query->items[i].value;
+        if (!str_eq(query->items[i].name, name) || value.len == 0)
             continue;
-        while (rest.len)
-            count += str_split(rest, ',', &rest).len > 0;
+        count++;
+        for (size_t k = 0; k < value.len; k++)
+            count += value.data[k] == ',';
     }
     return count;
+}
+
+static status refuse_names(str name, struct error *error, const char *type, const char *detail)
+{
+    error_loc_name(error, STR("query"));
+    error_loc_name(error, name);
+    return error_set(error, STATUS_INVALID, type, "%s", detail);
+}
+
+/* False if one of them is empty. */
+static bool split_names(str value, const str *end, str **at)
+{
+    while (*at < end) {
+        str one = str_trim(str_split(value, ',', &value));
+        if (one.len == 0)
+            return false;
+        *(*at)++ = one;
+        if (value.data == NULL)
+            return true;
+    }
+    return true;
 }
 
 status api_query_names(const struct api_query *query, str name, struct arena *arena,
@@ -153,26 +176,20 @@ status api_query_names(const struct api_query *query, str name, struct arena *ar
     if (!api_query_has(query, name))
         return OK;
     uint32_t capacity = count_names(query, name);
-    if (capacity > LIMIT_READ_NAMES) {
-        error_loc_name(error, STR("query"));
-        error_loc_name(error, name);
-        return error_set(error, STATUS_INVALID, "too_long", "At most %u names are taken, got %u",
-                         LIMIT_READ_NAMES, capacity);
-    }
+    if (capacity > LIMIT_READ_NAMES)
+        return refuse_names(name, error, "too_long", "More names than one request may hold");
     str *names = arena_alloc(arena, ((size_t)capacity + 1) * sizeof(*names));
     if (names == NULL)
         return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+    str *at = names;
     for (uint32_t i = 0; i < query->count; i++) {
-        str rest = query->items[i].value;
-        if (!str_eq(query->items[i].name, name))
-            continue;
-        while (rest.len) {
-            str one = str_trim(str_split(rest, ',', &rest));
-            if (one.len)
-                names[(*count)++] = one;
-        }
+        if (str_eq(query->items[i].name, name) && query->items[i].value.len > 0 &&
+            !split_names(query->items[i].value, names + capacity, &at))
+            return refuse_names(name, error, "string_too_short",
+                                "One of the names between the commas is empty");
     }
     *out = names;
+    *count = (uint32_t)(at - names);
     return OK;
 }
 
