@@ -47,7 +47,7 @@ static void count_answer(struct http_message *message)
 static bool end_message(struct http_connection *c, bool more_input)
 {
     struct http_message *message = c->message;
-    bool close = message->close;
+    bool close = message->close || net_is_draining(message->net_loop);
     bool linger = !message->complete || more_input;
     count_answer(message);
     c->message = NULL;
@@ -74,9 +74,16 @@ void http_message_answered(struct http_message *message)
     }
     if (!end_message(c, false))
         return;
+    if (unlikely(net_connection_unsent(&c->net) > HTTP_OUT_HIGH_BYTES)) {
+        net_connection_flush(&c->net);
+        if (net_connection_is_closing(&c->net))
+            return;
+        c->waits_for_room = net_connection_unsent(&c->net) > HTTP_OUT_HIGH_BYTES;
+    }
     net_connection_flush_soon(&c->net);
     set_deadline(c);
-    net_connection_resume(&c->net);
+    if (!c->waits_for_room) /* else when the client has read */
+        net_connection_resume(&c->net);
 }
 
 /* The client is gone, or its request is broken: the handler still has the exchange. */
@@ -380,8 +387,8 @@ void http_body_resume(struct http_exchange *exchange)
     if (!message->body_paused)
         return;
     message->body_paused = false;
-    if (message->connection == NULL || message->in_callback)
-        return;
+    if (message->connection == NULL || message->in_callback || message->complete)
+        return; /* a complete request goes on when it is answered */
     message->connection->since_ms = now_ms(message->connection);
     set_deadline(message->connection);
     net_connection_resume(&message->connection->net);

@@ -476,13 +476,25 @@ status catalog_builder_finish(struct catalog_builder *builder, const struct cata
     return OK;
 }
 
-void catalog_builder_end_ttl(const struct catalog *unpublished, int64_t feature_id, int64_t now_us,
-                             int64_t old_ttl_us)
+static bool has_version(const struct catalog_feature *feature, uint64_t version_id)
 {
+    for (uint32_t i = 0; feature && i < feature->version_count; i++) {
+        if (feature->versions[i].id == version_id)
+            return true;
+    }
+    return false;
+}
+
+void catalog_builder_end_ttl(const struct catalog *published, const struct catalog *unpublished,
+                             int64_t feature_id, int64_t now_us, int64_t old_ttl_us)
+{
+    const struct catalog_feature *before = catalog_find_feature_id(published, feature_id);
     const struct catalog_feature *feature = catalog_find_feature_id(unpublished, feature_id);
     for (uint32_t i = 0; feature && i < feature->version_count; i++) {
         struct catalog_version *version =
             (struct catalog_version *)(uintptr_t)&feature->versions[i];
+        if (!has_version(before, version->id))
+            continue;
         version->dead_before_us =
             cell_rule_dead_before(version->dead_before_us, now_us, old_ttl_us);
     }

@@ -53,8 +53,10 @@ MUST_CHECK status catalog_builder_finish(struct catalog_builder *builder,
                                          const struct catalog **out, struct error *error);
 
 /* For who publishes: in an image that nobody else has seen yet, what had expired under `old_ttl_us`
- * by `now_us` stays dead (cell_rule.h). Later images carry it over. */
-void catalog_builder_end_ttl(const struct catalog *unpublished, int64_t feature_id, int64_t now_us,
+ * by `now_us` stays dead (cell_rule.h). Later images carry it over. Versions that are not in the
+ * `published` image never had that TTL and are left alone. */
+void catalog_builder_end_ttl(const struct catalog *published, const struct catalog *unpublished,
+                             int64_t feature_id, int64_t now_us,
                              int64_t old_ttl_us);
 
 #endif

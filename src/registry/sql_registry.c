@@ -139,11 +139,12 @@ static void publish(struct sql_registry *self, const struct catalog *image,
                     struct registry_request *const *requests,
                     const struct sql_change_outcome *outcomes, size_t count)
 {
+    struct catalog *old = (struct catalog *)(uintptr_t)catalog_current(self->catalog);
     for (size_t i = 0; i < count; i++) {
         if (outcomes[i].ttl_changed)
-            catalog_builder_end_ttl(image, requests[i]->id, next_now(self), outcomes[i].old_ttl_us);
+            catalog_builder_end_ttl(old, image, requests[i]->id, next_now(self),
+                                    outcomes[i].old_ttl_us);
     }
-    struct catalog *old = (struct catalog *)(uintptr_t)catalog_current(self->catalog);
     atomic_store_explicit(&self->catalog->image, image, memory_order_release);
     epoch_retire(&self->limbo, old, old->arena.held_bytes, free_image, NULL);
 }

@@ -280,8 +280,9 @@ static status start(struct server *server, struct error *error)
     TRY(init_loops(server, error));
     TRY(open_stores(server, error));
     TRY(watch_signals(server, error));
-    TRY(start_http(server, error));
-    return start_threads(server, error);
+    /* The listener last: whatever fails before it leaves nothing that has to be drained. */
+    TRY(start_threads(server, error));
+    return start_http(server, error);
 }
 
 /* From whatever state start() reached. */

@@ -159,6 +159,24 @@ static status add_named(struct target_list *targets, const struct catalog *catal
     return OK;
 }
 
+/* A name given twice is one target: each costs the writer a new row. */
+static status add_all_named(struct target_list *targets, const struct catalog *catalog, str entity,
+                            const str *names, uint32_t name_count, struct error *error)
+{
+    struct hash_map seen;
+    status result = OK;
+    hash_map_init(&seen);
+    for (uint32_t i = 0; i < name_count && status_is_ok(result); i++) {
+        if (hash_map_get(&seen, names[i]))
+            continue;
+        result = add_named(targets, catalog, names[i], entity, error);
+        if (status_is_ok(result) && !hash_map_put(&seen, names[i], targets))
+            result = error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+    }
+    hash_map_fini(&seen);
+    return result;
+}
+
 static size_t targets_needed(const struct catalog *catalog, const str *names, uint32_t name_count)
 {
     size_t needed = names ? name_count : catalog->entity_count;
@@ -175,8 +193,8 @@ static status add_targets(struct target_list *targets, const struct catalog *cat
     if (entity.len && !catalog_find_entity(catalog, entity))
         return error_set(error, STATUS_NOT_FOUND, "not_registered", "Entity '%.*s' not registered",
                          STR_ARG(entity));
-    for (uint32_t i = 0; names && i < name_count; i++)
-        TRY(add_named(targets, catalog, names[i], entity, error));
+    if (names)
+        TRY(add_all_named(targets, catalog, entity, names, name_count, error));
     for (uint32_t i = 0; !names && i < catalog->entity_count; i++) {
         if (entity.len == 0 || str_eq(catalog->entities[i]->name, entity))
             targets->items[targets->count++] = (struct online_erase_target){.entity_index = i};

@@ -154,7 +154,19 @@ status retrieve_plan_names(struct retrieve *retrieve, const str *names, uint32_t
     return status_is_ok(result) ? plan_finish(retrieve, catalog, error) : result;
 }
 
-status retrieve_plan_service(struct retrieve *retrieve, str name, struct error *error)
+static status plan_add_member(struct retrieve *retrieve, struct name_set *seen, str member,
+                              const struct catalog_version *version, uint32_t capacity)
+{
+    str column;
+    if (!arena_copy_str(retrieve->arena, member, &column) ||
+        !plan_add(retrieve, column, version, capacity) ||
+        (seen->is_large &&
+         !hash_map_put(&seen->map, column, &retrieve->columns[retrieve->column_count - 1])))
+        return status_of(STATUS_OUT_OF_MEMORY);
+    return OK;
+}
+
+status retrieve_plan_service(struct retrieve *retrieve, str name, bool unique, struct error *error)
 {
     const struct catalog *catalog = service_catalog(retrieve->service);
     const struct catalog_service *feature_service = catalog_find_service(catalog, name);
@@ -162,15 +174,19 @@ status retrieve_plan_service(struct retrieve *retrieve, str name, struct error *
         return error_set(error, STATUS_NOT_FOUND, "not_found", "Feature service '%.*s' not found",
                          STR_ARG(name));
     uint32_t count = feature_service->feature_count;
+    struct name_set seen = {.retrieve = retrieve, .is_large = unique && count > SMALL_LIST};
+    status result = OK;
     if (!plan_reserve(retrieve, count, groups_needed(catalog, count)))
         return out_of_memory(error);
-    for (uint32_t i = 0; i < count; i++) {
-        str column;
-        if (!arena_copy_str(retrieve->arena, feature_service->features[i], &column) ||
-            !plan_add(retrieve, column, feature_service->versions[i], count))
-            return out_of_memory(error);
+    hash_map_init(&seen.map);
+    for (uint32_t i = 0; i < count && status_is_ok(result); i++) {
+        if (!unique || !name_set_contains(&seen, feature_service->features[i]))
+            result = plan_add_member(retrieve, &seen, feature_service->features[i],
+                                     feature_service->versions[i], count);
     }
-    return plan_finish(retrieve, catalog, error);
+    if (seen.is_large)
+        hash_map_fini(&seen.map);
+    return status_is_ok(result) ? plan_finish(retrieve, catalog, error) : out_of_memory(error);
 }
 
 static status plan_add_entity(struct retrieve *retrieve, const struct catalog_entity *entity,

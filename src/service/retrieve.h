@@ -68,8 +68,9 @@ void retrieve_init(struct retrieve *retrieve, struct service *service, struct ar
  * column. `entity` not empty: only its features count as registered. */
 MUST_CHECK status retrieve_plan_names(struct retrieve *retrieve, const str *names, uint32_t count,
                                       str entity, bool unique, struct error *error);
-/* The input vector of a model; NOT_FOUND if there is no such service. */
-MUST_CHECK status retrieve_plan_service(struct retrieve *retrieve, str name, struct error *error);
+/* The input vector of a model, `unique` as above; NOT_FOUND if there is no such service. */
+MUST_CHECK status retrieve_plan_service(struct retrieve *retrieve, str name, bool unique,
+                                        struct error *error);
 /* Every feature of the entity, or of all entities if `entity` is empty (an unknown one has none). */
 MUST_CHECK status retrieve_plan_all(struct retrieve *retrieve, str entity, struct error *error);
 

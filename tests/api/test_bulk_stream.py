@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from raw import request
 from test_bulk_ndjson import counts
 
 
@@ -189,3 +190,49 @@ def test_definitions_change_while_rows_wait(client, store, content_type):
         assert defining.result() >= 20
     assert counts(response)[:2] == (60000, 0)
     assert store.read_one("wait_499", name) == 59999
+
+
+@pytest.mark.parametrize("good_before", [0, 10])
+def test_bad_rows_alone_do_not_stop_a_load(store, good_before):
+    name = store.define("int")
+    good = [json.dumps({"entity_id": "skip", "features": {name: n}}) for n in range(good_before)]
+    bad = [json.dumps({"entity_id": "skip", "features": {"nope": 1}})] * 30000
+    response = store.ndjson(good + bad + [json.dumps({"entity_id": "skip", "features": {name: 7}})], on_error="skip")
+    assert counts(response)[:2] == (good_before + 1, 30000)
+    assert store.read_one("skip", name) == 7
+
+
+def test_a_long_bad_row_is_skipped(store):
+    name = store.define("int")
+    long_row = json.dumps({"entity_id": "skip", "features": {name: "x" * 1500000}})
+    response = store.ndjson([long_row, json.dumps({"entity_id": "skip", "features": {name: 1}})], on_error="skip")
+    assert counts(response)[:2] == (1, 1)
+
+
+def test_a_request_behind_a_load_is_answered(connect, store):
+    """The last row, without its line feed, fills the second chunk: the body has ended while it waits."""
+    name = store.define("int")
+    body = "\n".join(f'{{"entity_id":"p","features":{{"{name}":{n % 10}}}}}' for n in range(1024)).encode()
+    assert len(body) < 65536
+    connection = connect()
+    for _ in range(10):
+        connection.send(head("application/x-ndjson", Content_Length=len(body)) + body + request("GET", "/health"))
+        assert json.loads(connection.receive().body)["rows_accepted"] == 1024
+        assert json.loads(connection.receive().body) == {"status": "healthy"}
+
+
+def test_the_first_thing_that_goes_wrong_is_told(start_server, client_of):
+    """A full store refuses row 1; that row 600 is bad comes after it."""
+    server = start_server("--max-memory", "16MiB")
+    client = client_of(server)
+    client.post("/register", json={"name": "text", "data_type": "string", "entity": "user"})
+    rows = [json.dumps({"entity_id": f"u{n}", "features": {"text": "x" * 30000}}) for n in range(1200)]
+    rows[1100] = json.dumps({"entity_id": "u", "features": {"text": 1}})
+    response = client.post(
+        "/features/ingest/bulk",
+        content="\n".join(rows).encode(),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert response.status_code == 503
+    assert response.json()["rows_rejected"] == 0
+    assert response.json()["last_line_applied"] < 1100

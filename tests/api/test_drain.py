@@ -157,3 +157,19 @@ def test_a_second_signal_ends_it_at_once(start_server, connect):
     wait_until_refused(server.port)
     server.terminate()
     assert server.wait() == 1
+
+
+def test_a_stream_under_way_ends_its_connection(start_server, connect, client_of):
+    server = start_server()
+    client_of(server).post("/register", json={"name": "age", "data_type": "int", "entity": "user"})
+    connection = connect(server.port, receive_buffer=4096)
+    body = json.dumps({"entity_ids": ["u"] * 10000, "feature_names": ["age"]}).encode()
+    connection.send(request("POST", "/features/online", body))
+    connection.fill()
+    server.terminate()
+    wait_until_refused(server.port)
+    began = time.monotonic()
+    assert len(json.loads(connection.receive().body)) == 10000
+    connection.assert_closed()
+    assert server.wait() == 0
+    assert time.monotonic() - began < 8  # not the drain timeout of ten seconds

@@ -145,3 +145,12 @@ def test_services_survive_a_clean_restart(start_server, client_of):
     store = Store(client_of(server.start()))
     assert store.client.get(f"/feature-services/{service}").json() == before
     assert store.definition(name) == definition
+
+
+def test_a_member_given_twice_is_one_key(store):
+    name, service = store.define("int"), store.unique("service")
+    store.write("twice", {name: 1})
+    body = {"name": service, "features": [name, name]}
+    assert store.client.post("/feature-services", json=body).status_code == 200
+    response = store.client.get("/features/online/twice", params={"feature_service": service})
+    assert response.text == f'{{"entity_id":"twice","features":{{"{name}":1}}}}'

@@ -86,7 +86,15 @@ def test_at_most_so_many_connections(start_server, connect):
     assert second.call("GET", "/health").status == 200
 
 
-def test_a_client_that_does_not_read_is_stopped_not_buffered(start_server, client_of, connect):
+BATCH_OF_ONE = json.dumps({"entity_ids": ["u"], "feature_names": ["text"]}).encode()
+ONE_MEBIBYTE_ANSWERS = {
+    "at once": request("GET", "/features/online/u?feature_names=text"),
+    "streamed": request("POST", "/features/online", BATCH_OF_ONE),
+}
+
+
+@pytest.mark.parametrize("answered", ONE_MEBIBYTE_ANSWERS)
+def test_a_client_that_does_not_read_is_stopped_not_buffered(start_server, client_of, connect, answered):
     server = start_server()
     client = client_of(server)
     client.post("/register", json={"name": "text", "data_type": "string", "entity": "user"})
@@ -94,7 +102,7 @@ def test_a_client_that_does_not_read_is_stopped_not_buffered(start_server, clien
     assert client.post("/features/ingest", json=value).status_code == 200
     before = server.rss_bytes()
     connection = connect(server.port, receive_buffer=4096)
-    stream = request("GET", "/features/online/u?feature_names=text") * 2000
+    stream = ONE_MEBIBYTE_ANSWERS[answered] * 2000
     connection.socket.setblocking(False)
     sent, stuck_since = 0, time.monotonic()
     while sent < len(stream) and time.monotonic() - stuck_since < 1:

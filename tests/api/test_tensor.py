@@ -1,11 +1,14 @@
 """Accept: application/x-npy: what NumPy reads is what JSON says."""
 
 import io
+import json
 import math
 import urllib.parse
 
 import numpy
 import pytest
+
+from raw import request
 
 NPY = {"Accept": "application/x-npy"}
 
@@ -146,3 +149,30 @@ def test_an_int_beyond_53_bits_is_the_nearest_double(store, columns, users):
     store.write(users[0], {columns["int"]: 2**62 + 1})
     _, array = tensor(store.online(users[0], [columns["int"]], headers=NPY))
     assert array[0, 0] == float(2**62)
+
+
+def test_the_shape_holds_when_a_feature_goes(connect, store):
+    """The header has told the shape before the column is dropped."""
+    embedding = store.define("embedding", dimension=64)
+    number = store.define("int")
+    store.write("goer", {embedding: [0.5] * 64, number: 3})
+    feature_id = store.definition(embedding)["id"]
+    connection = connect(receive_buffer=4096)
+    body = json.dumps({"entity_ids": ["goer"] * 10000, "feature_names": [embedding, number]}).encode()
+    connection.send(request("POST", "/features/online", body, headers=[("Accept", "application/x-npy")]))
+    connection.fill()
+    assert store.client.delete(f"/features/{feature_id}").status_code == 200
+    array = numpy.load(io.BytesIO(connection.receive().body))
+    assert array.shape == (10000, 65)
+    assert set(array[:, 64]) == {3.0}
+    assert array[0, 0] == 0.5
+    assert math.isnan(array[-1, 0])
+
+
+def test_a_row_of_too_many_numbers_is_413(store):
+    embedding = store.define("embedding", dimension=16384)
+    names = ",".join([embedding] * 62)
+    response = store.client.get(
+        "/features/online/wide", params={"feature_names": names}, headers={"Accept": "application/x-npy"}
+    )
+    assert response.status_code == 413

@@ -118,3 +118,13 @@ def test_dead_time_survives_a_restart(start_server, client_of):
     assert store.read_one("u", name) is None
     store.write("u", {name: 2}, event_timestamp=now_ms(-30))
     assert store.read_one("u", name) == 2
+
+
+def test_a_new_version_never_had_the_old_ttl(store):
+    """Type and TTL change together: old events may fill the new version, which never expires."""
+    name = store.define("float", ttl_seconds=60)
+    assert store.put(name, "int").status_code == 200
+    hour_ago = int(time.time() * 1000) - 3600000
+    body = {"entity_id": "fill", "features": [{"feature_name": f"{name}@2", "value": 1, "event_timestamp": hour_ago}]}
+    assert store.client.post("/features/ingest", json=body).status_code == 200
+    assert store.read_one("fill", f"{name}@2") == 1

@@ -152,7 +152,13 @@ static void drop_decoded(struct bulk *bulk, struct chunk *chunk)
  * else (the store is full) ends the request. */
 static void handle_refused(struct bulk *bulk, struct chunk *chunk)
 {
+    if (!bulk->skip_bad) { /* a bad row met since comes after this one: it never had its turn */
+        bulk->error.code = STATUS_OK;
+        bulk->rows_rejected = 0;
+        bulk->error_count = 0;
+    }
     if (chunk->ingest.status.code != STATUS_NOT_FOUND) {
+        bulk->error.code = STATUS_OK;
         end_with(bulk, &chunk->ingest.error);
         drop_decoded(bulk, chunk);
         return;
@@ -191,7 +197,7 @@ static void submit(struct bulk *bulk, struct chunk *chunk)
                                     chunk->records + chunk->first, chunk->count - chunk->first,
                                     bulk->exchange->loop, chunk_done, bulk))) {
         bulk->writing = NULL;
-        chunk->count = 0;
+        drop_decoded(bulk, chunk);
         out_of_memory(bulk);
     }
 }
@@ -219,6 +225,8 @@ static void fill(struct bulk *bulk, struct chunk *chunk)
         case BULK_BAD:
             reject_row(bulk, line, &error);
             error_clear(&error);
+            if (chunk->count == 0)
+                arena_reset(&chunk->arena); /* bad rows alone must not fill the chunk */
             break;
         case BULK_NEED_MORE:
             bulk->reader_is_hungry = true;

@@ -1,4 +1,6 @@
 /* Definitions of features: register, list, show, replace, activate, delete. */
+#include <stdio.h>
+
 #include "base/json_string.h"
 #include "codec/json_definition.h"
 #include "model/limits.h"
@@ -132,10 +134,15 @@ static void deleted(struct registry_request *request)
         api_fail(change->exchange, &request->error);
         return;
     }
+    char message[LIMIT_NAME_BYTES + 64];
+    int len = snprintf(message, sizeof(message), "Feature '%.*s' deleted successfully",
+                       (int)(change->name.len < LIMIT_NAME_BYTES ? change->name.len
+                                                                 : LIMIT_NAME_BYTES),
+                       change->name.data);
     struct buffer *out = api_respond_json_begin(change->exchange);
-    /* Names need no escapes: definition_name_is_valid(). */
-    buffer_append_format(out, "{\"message\":\"Feature '%.*s' deleted successfully\"}",
-                         STR_ARG(change->name));
+    buffer_append_str(out, STR("{\"message\":"));
+    json_append_string(out, str_of(message, (size_t)len));
+    buffer_append_char(out, '}');
     http_respond_end(change->exchange);
 }
 

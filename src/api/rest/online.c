@@ -65,7 +65,8 @@ static status plan_one(struct http_exchange *exchange, const struct api_query *q
         return refuse_both(error);
     if (by_service)
         return retrieve_plan_service(&vectors->retrieve,
-                                     api_query_get(query, STR("feature_service")), error);
+                                     api_query_get(query, STR("feature_service")),
+                                     vectors->format == VECTORS_JSON, error);
     if (names)
         return retrieve_plan_names(&vectors->retrieve, names, name_count, entity,
                                    vectors->format == VECTORS_JSON, error);
@@ -106,7 +107,8 @@ void api_online_get(struct http_exchange *exchange)
 static status plan_batch(struct vectors *vectors, const struct json_batch_read *body)
 {
     if (body->feature_service.len)
-        return retrieve_plan_service(&vectors->retrieve, body->feature_service, &vectors->error);
+        return retrieve_plan_service(&vectors->retrieve, body->feature_service,
+                                     vectors->format == VECTORS_JSON, &vectors->error);
     return retrieve_plan_names(&vectors->retrieve, body->names, body->name_count, body->entity,
                                vectors->format == VECTORS_JSON, &vectors->error);
 }

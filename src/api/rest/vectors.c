@@ -35,11 +35,11 @@ static status set_unregistered_header(struct vectors *vectors)
     return OK;
 }
 
+/* As planned, whatever becomes of the feature while the answer is on its way: the shape has been told.
+ * One for a name that nobody registered. */
 static uint32_t column_width(const struct retrieve_column *column)
 {
-    return column->group == RETRIEVE_UNREGISTERED
-               ? 1
-               : npy_width(column->data_type, column->dimension);
+    return npy_width(column->data_type, column->dimension);
 }
 
 /* "user_age,emb[0],emb[1]": the names percent-encoded, the brackets not. */
@@ -89,8 +89,10 @@ static status prepare_keys(struct vectors *vectors)
 static status prepare_tensor(struct vectors *vectors)
 {
     const struct retrieve *retrieve = &vectors->retrieve;
+    uint64_t numbers = 0;
     for (uint32_t c = 0; c < retrieve->column_count; c++) {
         const struct retrieve_column *column = &retrieve->columns[c];
+        numbers += column_width(column);
         if (column_width(column) == 0)
             return error_set(&vectors->error, STATUS_NOT_ACCEPTABLE, "not_acceptable",
                              "Feature '%.*s' (%s%s) has no place in a tensor: leave it out, or "
@@ -98,6 +100,10 @@ static status prepare_tensor(struct vectors *vectors)
                              STR_ARG(column->name), data_type_name(column->data_type),
                              column->data_type == DATA_TYPE_EMBEDDING ? " without dimension" : "");
     }
+    if (numbers > LIMIT_READ_CELLS)
+        return error_set(&vectors->error, STATUS_TOO_LARGE, "too_large",
+                         "One row of the tensor would have %llu numbers; at most %u are answered",
+                         (unsigned long long)numbers, LIMIT_READ_CELLS);
     return set_names_header(vectors);
 }
 

@@ -319,15 +319,15 @@ static void dead_before_only_moves_forward(void **state)
     must_add(builder, 1, "a", "user");
     must_add(builder, 2, "b", "user");
     const struct catalog *first = finish(builder);
-    catalog_builder_end_ttl(first, 1, 100000000, 60000000);
-    catalog_builder_end_ttl(first, 99, 100000000, 60000000); /* nobody: nothing */
+    catalog_builder_end_ttl(first, first, 1, 100000000, 60000000);
+    catalog_builder_end_ttl(first, first, 99, 100000000, 60000000); /* nobody: nothing */
     assert_int_equal(catalog_resolve(first, STR("a"))->dead_before_us, 40000000);
     assert_int_equal(catalog_resolve(first, STR("b"))->dead_before_us, 0);
     builder = begin(first); /* the rows say 0 */
     must_add(builder, 1, "a", "user");
     const struct catalog *second = finish(builder);
     assert_int_equal(catalog_resolve(second, STR("a"))->dead_before_us, 40000000);
-    catalog_builder_end_ttl(second, 1, 90000000, 60000000);
+    catalog_builder_end_ttl(first, second, 1, 90000000, 60000000);
     assert_int_equal(catalog_resolve(second, STR("a"))->dead_before_us, 40000000);
     catalog_destroy(first);
     catalog_destroy(second);
