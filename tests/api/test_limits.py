@@ -208,3 +208,24 @@ def test_a_flag_that_is_wrong_is_a_usage_error(tmp_path):
         )
         assert done.returncode == 2
         assert flags[0] in done.stderr
+
+
+def test_a_full_store_takes_new_values_of_the_same_size(start_server, client_of):
+    server = start_server("--max-memory", "16MiB")
+    client = client_of(server)
+    client.post("/register", json={"name": "n", "data_type": "int", "entity": "user"})
+
+    def load(first, last, value):
+        rows = "".join(f"u{k},{value}\n" for k in range(first, last))
+        return client.post(
+            "/features/ingest/bulk",
+            content=f"entity_id,n\n{rows}".encode(),
+            headers={"Content-Type": "text/csv"},
+        )
+
+    full = load(0, 400000, 1)
+    assert full.status_code == 503
+    held = full.json()["rows_accepted"]
+    assert held > 10000
+    assert load(0, held, 2).status_code == 200
+    assert client.get(f"/features/online/u{held - 1}?feature_names=n").json()["features"] == {"n": 2}

@@ -3,10 +3,13 @@
 #include "base/assert.h"
 
 #define UNLIMITED UINT64_MAX
+#define OVERWRITE_SHARE 64u                        /* of max_memory_bytes */
+#define OVERWRITE_BYTES_MAX (UINT64_C(4) << 20) /* a group of rows of two kilobytes */
 
 uint64_t prepare_budget_bytes(const struct prepare *prepare)
 {
-    uint64_t used = prepare->memory_bytes + counter_get(&prepare->engine->counters.queued_bytes);
+    uint64_t waiting = counter_get(&prepare->engine->counters.queued_bytes);
+    uint64_t used = prepare->memory_bytes + waiting - prepare->request_bytes;
     uint64_t max = prepare->engine->max_memory_bytes;
     return used < max ? max - used : 0;
 }
@@ -56,22 +59,38 @@ static status begin_row(struct prepare *prepare, struct table *table, str entity
     return OK;
 }
 
+/* Kept from new ids, so that those that are held can still be written: the old row goes only after
+ * the new one has come. */
+static uint64_t overwrite_reserve_bytes(const struct prepare *prepare)
+{
+    uint64_t share = prepare->engine->max_memory_bytes / OVERWRITE_SHARE;
+    return share < OVERWRITE_BYTES_MAX ? share : OVERWRITE_BYTES_MAX;
+}
+
+static uint64_t budget_for(const struct prepare *prepare, bool is_new)
+{
+    uint64_t budget = prepare_budget_bytes(prepare);
+    uint64_t reserve = is_new ? overwrite_reserve_bytes(prepare) : 0;
+    return budget > reserve ? budget - reserve : 0;
+}
+
 /* Stages what the draft has become. */
 static status finish_row(struct prepare *prepare, struct group_row *at, bool limited)
 {
     struct row *row = NULL;
+    bool is_new = group_row_current(at) == NULL;
     if (!row_draft_is_empty(&prepare->draft)) {
         row = row_create(&prepare->draft, &prepare->memory_bytes);
         if (row == NULL)
             return status_of(STATUS_OUT_OF_MEMORY);
-        if (limited && prepare_budget_bytes(prepare) == 0) {
+        if (limited && budget_for(prepare, is_new) == 0) {
             row_destroy(row, &prepare->memory_bytes);
             return status_of(STATUS_STORE_FULL);
         }
-    } else if (group_row_current(at) == NULL) {
+    } else if (is_new) {
         return OK;
     }
-    uint64_t budget_bytes = limited ? prepare_budget_bytes(prepare) : UNLIMITED;
+    uint64_t budget_bytes = limited ? budget_for(prepare, is_new) : UNLIMITED;
     return group_stage(&prepare->group, at, row, budget_bytes);
 }
 

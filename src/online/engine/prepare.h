@@ -16,6 +16,7 @@ struct prepare {
     struct group group;
     struct statistics_store statistics;
     struct row_draft draft;
+    uint64_t request_bytes; /* of the request being prepared: among the waiting ones, soon gone */
     uint64_t memory_bytes; /* tables, rows, blobs, retired ones too */
 };
 

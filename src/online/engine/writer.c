@@ -134,6 +134,7 @@ static void finish_request(struct writer *writer)
     struct queue_node *node = writer->taken;
     writer->taken = node->next;
     writer->next_row = 0;
+    writer->prepare.request_bytes = 0;
     node->next = NULL;
     *writer->answered_last = node;
     writer->answered_last = &node->next;
@@ -157,6 +158,8 @@ static bool may_retry(struct writer *writer, status result)
 static void prepare_next_record(struct writer *writer, struct online_write *write)
 {
     uint32_t first = writer->next_row;
+    if (first == 0)
+        writer->prepare.request_bytes = write_bytes(write);
     uint32_t end = first;
     while (end < write->row_count && !write->rows[end++].ends_record)
         ;
@@ -329,13 +332,14 @@ static void process_group(struct writer *writer)
 {
     epoch_online(writer->engine->epoch, writer->reader);
     prepare_group(writer);
+    bool progressed = writer->item_count > 0;
     publish_group(writer);
     epoch_offline(writer->reader);
     bool answers = writer->answered != NULL;
     acknowledge_group(writer);
     size_t retired = epoch_reclaim(&writer->prepare.limbo);
     publish_counters(writer);
-    if (answers)
+    if (answers || progressed)
         writer->full_tries = 0;
     else if (writer->group_is_over && retired > 0)
         nanosleep(&(struct timespec){.tv_nsec = FULL_WAIT_NS}, NULL);
