@@ -15,6 +15,8 @@ def refused(port):
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass  # the listener closed between the handshake's packets: ask again
     return False
 
 
