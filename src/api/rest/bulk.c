@@ -352,7 +352,7 @@ static status bulk_start(struct bulk *bulk)
                         &options.column_count, error));
     bulk->reader = bulk_reader_create(&options);
     if (bulk->reader == NULL)
-        return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+        return api_out_of_memory(error);
     return OK;
 }
 

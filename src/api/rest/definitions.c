@@ -146,11 +146,6 @@ static void deleted(struct registry_request *request)
     http_respond_end(change->exchange);
 }
 
-static status out_of_memory(struct error *error)
-{
-    return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
-}
-
 static status not_found(struct error *error)
 {
     return error_set(error, STATUS_NOT_FOUND, "not_found", "Feature not found");
@@ -173,7 +168,7 @@ static status prepare_delete(struct change *change)
     if (feature == NULL)
         return not_found(&change->error);
     if (!arena_copy_str(&exchange->arena, feature->definition.name, &change->name))
-        return out_of_memory(&change->error);
+        return api_out_of_memory(&change->error);
     change->request.operation = REGISTRY_DELETE_FEATURE;
     return OK;
 }
@@ -204,7 +199,7 @@ static status describe_features(struct listing *listing, void (*done)(struct des
     listing->describe.version_ids = listing->version_ids;
     if (!status_is_ok(describe_submit(&listing->describe, api_of(exchange)->service,
                                       &exchange->arena, exchange->loop, done, listing)))
-        return out_of_memory(&listing->error);
+        return api_out_of_memory(&listing->error);
     return OK;
 }
 
@@ -230,7 +225,7 @@ static void shown(struct describe *describe)
                 : NULL;
     if (statistics == NULL) {
         if (feature)
-            out_of_memory(&listing->error);
+            api_out_of_memory(&listing->error);
         else
             not_found(&listing->error);
         api_fail(exchange, &listing->error);
@@ -254,7 +249,7 @@ static status show(struct listing *listing)
     listing->version_ids = arena_alloc_array(&exchange->arena, feature->version_count,
                                              sizeof(*listing->version_ids));
     if (listing->version_ids == NULL)
-        return out_of_memory(&listing->error);
+        return api_out_of_memory(&listing->error);
     for (uint32_t i = 0; i < feature->version_count; i++)
         listing->version_ids[i] = feature->versions[i].id;
     listing->describe.count = feature->version_count;
@@ -378,7 +373,7 @@ static status list(struct listing *listing)
     listing->version_ids =
         arena_alloc_array(&exchange->arena, catalog->feature_count, sizeof(uint64_t));
     if (listing->feature_ids == NULL || listing->version_ids == NULL)
-        return out_of_memory(&listing->error);
+        return api_out_of_memory(&listing->error);
     for (uint32_t i = 0; i < catalog->feature_count; i++) {
         const struct catalog_feature *feature = catalog->features[i];
         if (!filter_fits(&filter, feature))

@@ -80,7 +80,7 @@ static status online_get(struct http_exchange *exchange, struct vectors *vectors
     struct error *error = &vectors->error;
     str *id = arena_alloc(&exchange->arena, sizeof(*id));
     if (id == NULL)
-        return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+        return api_out_of_memory(error);
     TRY(api_query_parse(exchange, "feature_names feature_service entity metadata dtype", &query,
                         error));
     TRY(choose_format(exchange, &query, vectors));
@@ -157,7 +157,7 @@ static status user_get(struct http_exchange *exchange, struct vectors *vectors)
     str *id = arena_alloc(&exchange->arena, sizeof(*id));
     struct error *error = &vectors->error;
     if (id == NULL)
-        return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+        return api_out_of_memory(error);
     TRY(api_query_parse(exchange, "entity metadata", &query, error));
     TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
     TRY(api_path_entity_id(exchange, "user_id", id, error));

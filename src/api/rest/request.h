@@ -52,6 +52,8 @@ MUST_CHECK status api_check_entity_ids(const str *ids, uint32_t count, const cha
 struct error *api_error(struct http_exchange *exchange);
 /* A zeroed block of request memory for a handler's state; NULL: the request was answered 503. */
 void *api_state(struct http_exchange *exchange, size_t size);
+/* OUT_OF_MEMORY, for a handler that could not get what it needs. */
+status api_out_of_memory(struct error *error);
 void api_fail(struct http_exchange *exchange, const struct error *error);
 /* 200 application/json. */
 void api_respond_json(struct http_exchange *exchange, str body);
