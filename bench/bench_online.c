@@ -232,6 +232,7 @@ int main(int argc, char **argv)
     static struct bench bench;
     static struct epoch epoch;
     static struct catalog_ref catalog;
+    static struct store_clock store_clock;
     struct error error;
 
     bench.entities = option(argv, "--entities", 10000000);
@@ -243,6 +244,7 @@ int main(int argc, char **argv)
         return 2;
     }
     epoch_init(&epoch);
+    store_clock_init(&store_clock, clock_wall_us);
     const struct catalog *image = build_catalog();
     atomic_store(&catalog.image, image);
     bench.entity = catalog_find_entity(image, STR("user"));
@@ -253,7 +255,7 @@ int main(int argc, char **argv)
     struct engine_options options = {.epoch = &epoch,
                                      .catalog = &catalog,
                                      .max_memory_bytes = UINT64_C(1) << 40,
-                                     .wall_us = clock_wall_us};
+                                     .clock = &store_clock};
     if (!status_is_ok(engine_open(&options, &bench.store, &error)))
         fail("engine", &error);
     bench.start.run = start_run;

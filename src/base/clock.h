@@ -12,7 +12,7 @@
 #define CLOCK_MIN_US INT64_C(-62135596800000000)
 #define CLOCK_MAX_US INT64_C(253402300799999999)
 
-/* The wall clock. May step back: the online store's clock (online.h) does not. */
+/* The wall clock. May step back: the store's clock (runtime/store_clock.h) does not. */
 int64_t clock_wall_us(void);
 int64_t clock_monotonic_ns(void);
 

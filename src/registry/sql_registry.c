@@ -20,6 +20,7 @@ struct sql_registry {
     struct registry registry; /* first */
     struct registry_driver driver;
     struct sql_connection *connection;
+    struct store_clock *clock;
     struct catalog_ref *catalog;
     struct queue queue;
     pthread_t thread;
@@ -28,7 +29,6 @@ struct sql_registry {
     /* of the thread */
     struct epoch_limbo limbo;
     struct arena arena;
-    int64_t now_us; /* of the last change: does not step back */
     struct registry_request *group[GROUP_MAX];
     struct sql_change_outcome outcomes[GROUP_MAX];
 
@@ -78,14 +78,6 @@ static void free_image(void *context, void *block)
     catalog_destroy(block);
 }
 
-static int64_t next_now(struct sql_registry *self)
-{
-    int64_t now_us = clock_wall_us();
-    if (now_us > self->now_us)
-        self->now_us = now_us;
-    return self->now_us;
-}
-
 /* Answers that belong to one request, not to the state of the database: its neighbours go on. */
 static bool is_refusal(status s)
 {
@@ -100,8 +92,8 @@ static status apply_one(struct sql_registry *self, struct registry_request *requ
     arena_reset(&self->arena);
     error_clear(error);
     TRY(sql_run(self->connection, SQL_SAVEPOINT, NULL, error));
-    status s =
-        sql_change_apply(self->connection, &self->arena, next_now(self), request, outcome, error);
+    status s = sql_change_apply(self->connection, &self->arena, store_clock_now_us(self->clock),
+                                request, outcome, error);
     if (!status_is_ok(s)) {
         if (!is_refusal(s))
             return s;
@@ -142,7 +134,7 @@ static void publish(struct sql_registry *self, const struct catalog *image,
     struct catalog *old = (struct catalog *)(uintptr_t)catalog_current(self->catalog);
     for (size_t i = 0; i < count; i++) {
         if (outcomes[i].ttl_changed)
-            catalog_builder_end_ttl(old, image, requests[i]->id, next_now(self),
+            catalog_builder_end_ttl(old, image, requests[i]->id, store_clock_now_us(self->clock),
                                     outcomes[i].old_ttl_us);
     }
     atomic_store_explicit(&self->catalog->image, image, memory_order_release);
@@ -371,8 +363,8 @@ static status start_thread(struct sql_registry *self, struct error *error)
 }
 
 status sql_registry_open(const char *driver_name, struct sql_connection *connection,
-                         struct epoch *epoch, struct catalog_ref *catalog, struct registry **out,
-                         struct error *error)
+                         struct epoch *epoch, struct store_clock *clock,
+                         struct catalog_ref *catalog, struct registry **out, struct error *error)
 {
     struct sql_registry *self = memory_alloc_zero(sizeof(*self));
     if (self == NULL) {
@@ -389,6 +381,7 @@ status sql_registry_open(const char *driver_name, struct sql_connection *connect
     };
     self->registry.driver = &self->driver;
     self->connection = connection;
+    self->clock = clock;
     self->catalog = catalog;
     queue_init(&self->queue);
     pthread_mutex_init(&self->health_lock, NULL);

@@ -9,10 +9,12 @@
 
 #include "registry/registry.h"
 #include "registry/sql.h"
+#include "runtime/store_clock.h"
 
 /* Takes the connection over, also on failure; its schema stands. Publishes the first image. */
 MUST_CHECK status sql_registry_open(const char *driver_name, struct sql_connection *connection,
-                                    struct epoch *epoch, struct catalog_ref *catalog,
-                                    struct registry **out, struct error *error);
+                                    struct epoch *epoch, struct store_clock *clock,
+                                    struct catalog_ref *catalog, struct registry **out,
+                                    struct error *error);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "online/engine/engine.h"
 #include "registry/sqlite/registry_sqlite.h"
+#include "runtime/store_clock.h"
 #include "server/data_dir.h"
 #include "server/embedded.h"
 
@@ -23,6 +24,7 @@ struct server {
     const struct server_options *options;
     struct data_dir data_dir;
     struct epoch epoch;
+    struct store_clock clock;
     struct catalog_ref catalog;
     struct registry *registry;
     struct online_store *online;
@@ -63,7 +65,7 @@ static status open_online(struct server *server, const struct registry_statistic
             .epoch = &server->epoch,
             .catalog = &server->catalog,
             .max_memory_bytes = server->options->max_memory_bytes,
-            .wall_us = clock_wall_us,
+            .clock = &server->clock,
             .statistics_version_ids = version_ids,
             .statistics = statistics,
             .statistics_count = count,
@@ -82,7 +84,8 @@ static status open_stores(struct server *server, struct error *error)
     size_t count = 0;
     TRY(data_dir_open(&server->data_dir, server->options->data_dir, error));
     data_dir_file(&server->data_dir, REGISTRY_FILE, path);
-    TRY(registry_sqlite_open(path, &server->epoch, &server->catalog, &server->registry, error));
+    TRY(registry_sqlite_open(path, &server->epoch, &server->clock, &server->catalog,
+                             &server->registry, error));
     TRY(server->registry->driver->load_statistics(server->registry, &saved, &count, error));
     status opened = open_online(server, saved, count, error);
     memory_free(saved);
@@ -277,6 +280,7 @@ static status start(struct server *server, struct error *error)
 {
     hash_seed_init();
     epoch_init(&server->epoch);
+    store_clock_init(&server->clock, clock_wall_us);
     TRY(init_loops(server, error));
     TRY(open_stores(server, error));
     TRY(watch_signals(server, error));

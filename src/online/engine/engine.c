@@ -32,7 +32,7 @@ static void read_rows(struct engine *engine, const struct online_read *read)
     }
     const struct row *rows[ONLINE_READ_IDS_MAX];
     table_find_batch(table, read->entity_ids, read->id_count, rows);
-    int64_t now_us = store_clock_now_us(&engine->clock);
+    int64_t now_us = store_clock_now_us(engine->clock);
     for (uint32_t i = 0; i < read->id_count; i++) {
         struct cell *cells = read->cells + (size_t)i * read->version_count;
         if (rows[i] == NULL)
@@ -87,7 +87,7 @@ static void engine_metrics(struct online_store *store, struct online_metrics *ou
 
 static int64_t engine_now_us(struct online_store *store)
 {
-    return store_clock_now_us(&engine_of(store)->clock);
+    return store_clock_now_us(engine_of(store)->clock);
 }
 
 static status engine_check(struct online_store *store UNUSED, struct error *error UNUSED)
@@ -136,7 +136,7 @@ status engine_open(const struct engine_options *options, struct online_store **o
     engine->epoch = options->epoch;
     engine->catalog = options->catalog;
     engine->max_memory_bytes = options->max_memory_bytes;
-    store_clock_init(&engine->clock, options->wall_us);
+    engine->clock = options->clock;
     status result = writer_start(engine, options, error);
     if (!status_is_ok(result)) {
         memory_free(engine);

@@ -3,12 +3,13 @@
 #define FEATURED_ONLINE_ENGINE_ENGINE_H
 
 #include "online/online.h"
+#include "runtime/store_clock.h"
 
 struct engine_options {
     struct epoch *epoch;
     const struct catalog_ref *catalog;
     uint64_t max_memory_bytes;
-    int64_t (*wall_us)(void); /* clock_wall_us; tests bring their own */
+    struct store_clock *clock; /* the process's; outlives the store */
     /* statistics saved by an earlier run */
     const uint64_t *statistics_version_ids;
     const struct statistics *statistics;

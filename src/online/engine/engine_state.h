@@ -7,8 +7,8 @@
 
 #include "model/limits.h"
 #include "online/engine/engine.h"
-#include "online/engine/store_clock.h"
 #include "online/engine/table.h"
+#include "runtime/store_clock.h"
 
 /* Stored by the writer (the queue's by whoever submits), read by anybody, each on its own. */
 struct engine_counters {
@@ -28,7 +28,7 @@ struct engine {
     struct epoch *epoch;
     const struct catalog_ref *catalog;
     uint64_t max_memory_bytes;
-    struct store_clock clock;
+    struct store_clock *clock;
     struct engine_counters counters;
     _Atomic(struct table *) tables[LIMIT_ENTITIES]; /* by entity index; NULL until first written */
     struct writer *writer;

@@ -132,7 +132,7 @@ status prepare_record(struct prepare *prepare, struct online_write *write, uint3
                       uint32_t end, struct edit_counts *counts, struct error *error)
 {
     const struct catalog *catalog = catalog_current(prepare->engine->catalog);
-    int64_t now_us = store_clock_now_us(&prepare->engine->clock);
+    int64_t now_us = store_clock_now_us(prepare->engine->clock);
     struct edit_counts of_record = {0};
     for (uint32_t i = first; i < end; i++)
         for (uint32_t k = 0; k < write->rows[i].cell_count; k++)
@@ -188,7 +188,7 @@ status prepare_erase(struct prepare *prepare, struct online_erase *erase,
                      struct edit_counts *counts, struct error *error)
 {
     const struct catalog *catalog = catalog_current(prepare->engine->catalog);
-    int64_t now_us = store_clock_now_us(&prepare->engine->clock);
+    int64_t now_us = store_clock_now_us(prepare->engine->clock);
     struct edit_counts of_erase = {0};
     for (uint32_t i = 0; i < erase->target_count; i++) {
         status result = erase_target(prepare, catalog, erase->entity_id, &erase->targets[i], now_us,
@@ -200,7 +200,7 @@ status prepare_erase(struct prepare *prepare, struct online_erase *erase,
     }
     group_keep_staged(&prepare->group);
     /* What is written next, even in the same microsecond, came after the erasure. */
-    store_clock_advance(&prepare->engine->clock, now_us + 1);
+    store_clock_advance(prepare->engine->clock, now_us + 1);
     *counts = of_erase;
     return OK;
 }

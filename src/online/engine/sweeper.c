@@ -161,7 +161,7 @@ static bool pass(struct sweeper *sweeper)
 {
     int64_t worked_ns = 0;
     int64_t grace_us = sweeper->urgent ? 0 : SWEEP_GRACE_US;
-    sweeper->cutoff_us = store_clock_now_us(&sweeper->engine->clock) - grace_us;
+    sweeper->cutoff_us = store_clock_now_us(sweeper->engine->clock) - grace_us;
     for (uint32_t e = 0; e < LIMIT_ENTITIES; e++) {
         if (engine_table(sweeper->engine, e) == NULL)
             continue;

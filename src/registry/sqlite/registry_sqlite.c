@@ -20,15 +20,17 @@ static status open_and_migrate(const char *path, struct sqlite_connection **out,
     return OK;
 }
 
-status registry_sqlite_open(const char *path, struct epoch *epoch, struct catalog_ref *catalog,
-                            struct registry **out, struct error *error)
+status registry_sqlite_open(const char *path, struct epoch *epoch, struct store_clock *clock,
+                            struct catalog_ref *catalog, struct registry **out,
+                            struct error *error)
 {
     struct sqlite_connection *connection;
     struct error reason;
     error_clear(&reason);
     status s = open_and_migrate(path, &connection, &reason);
     if (status_is_ok(s))
-        s = sql_registry_open("sqlite", &connection->connection, epoch, catalog, out, &reason);
+        s = sql_registry_open("sqlite", &connection->connection, epoch, clock, catalog, out,
+                              &reason);
     if (status_is_ok(s))
         return OK;
     return error_set(error, s.code, reason.type, "cannot open the registry '%s': %s", path,

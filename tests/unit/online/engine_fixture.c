@@ -119,13 +119,14 @@ struct fixture *fixture_open(uint64_t max_memory_bytes)
     memset(fixture, 0, sizeof(*fixture));
     fixture_set_wall(FIXTURE_START_US);
     epoch_init(&fixture->epoch);
+    store_clock_init(&fixture->clock, fixture_wall_us);
     assert_true(status_is_ok(loop_init(&fixture->loop, &fixture->epoch, 0)));
     publish(fixture);
     struct engine_options options = {
         .epoch = &fixture->epoch,
         .catalog = &fixture->catalog,
         .max_memory_bytes = max_memory_bytes ? max_memory_bytes : PLENTY,
-        .wall_us = fixture_wall_us,
+        .clock = &fixture->clock,
     };
     assert_true(status_is_ok(engine_open(&options, &fixture->store, NULL)));
     return fixture;

@@ -29,6 +29,7 @@ struct fixture_feature {
 
 struct fixture {
     struct epoch epoch;
+    struct store_clock clock;
     struct loop loop;
     struct catalog_ref catalog;
     const struct catalog *images[4096]; /* kept to the end: no reader is surprised */

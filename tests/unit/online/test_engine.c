@@ -456,7 +456,7 @@ static void statistics_of_an_earlier_run_go_on(void **state)
         .epoch = &f->epoch,
         .catalog = &f->catalog,
         .max_memory_bytes = 1 << 20,
-        .wall_us = fixture_wall_us,
+        .clock = &f->clock,
         .statistics_version_ids = &id,
         .statistics = &earlier,
         .statistics_count = 1,
@@ -546,7 +546,7 @@ static void opening_fails_without_memory(void **state)
     struct engine_options options = {.epoch = &f->epoch,
                                      .catalog = &f->catalog,
                                      .max_memory_bytes = 1 << 20,
-                                     .wall_us = fixture_wall_us};
+                                     .clock = &f->clock};
     uint64_t n = 0;
     for (;; n++) {
         memory_fail_after(n);

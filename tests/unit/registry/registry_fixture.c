@@ -5,6 +5,23 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
+#define WALL_IS_REAL INT64_MIN
+
+static _Atomic int64_t wall_us;
+
+void fixture_set_wall(int64_t now_us)
+{
+    atomic_store(&wall_us, now_us);
+}
+
+static int64_t fixture_wall_us(void)
+{
+    int64_t now_us = atomic_load(&wall_us);
+    return now_us == WALL_IS_REAL ? clock_wall_us() : now_us;
+}
+
 int set_up(void **state)
 {
     struct fixture *f = aligned_alloc(CACHE_LINE_BYTES, (sizeof(*f) + 63) / 64 * 64);
@@ -16,6 +33,8 @@ int set_up(void **state)
         return -1;
     snprintf(f->path, sizeof(f->path), "%s/registry.db", f->directory);
     epoch_init(&f->epoch);
+    fixture_set_wall(WALL_IS_REAL);
+    store_clock_init(&f->clock, fixture_wall_us);
     if (!status_is_ok(loop_init(&f->loop, &f->epoch, 0)))
         return -1;
     *state = f;
@@ -50,11 +69,16 @@ int tear_down(void **state)
     return 0;
 }
 
+static status open_file(struct fixture *f, struct error *error)
+{
+    return registry_sqlite_open(f->path, &f->epoch, &f->clock, &f->catalog, &f->registry, error);
+}
+
 void open_registry(struct fixture *f)
 {
     struct error error;
     error_clear(&error);
-    status s = registry_sqlite_open(f->path, &f->epoch, &f->catalog, &f->registry, &error);
+    status s = open_file(f, &error);
     if (!status_is_ok(s))
         fail_msg("open: %s", error.detail);
 }
@@ -69,7 +93,7 @@ void refuse_open(struct fixture *f, const char *text)
 {
     struct error error;
     error_clear(&error);
-    status s = registry_sqlite_open(f->path, &f->epoch, &f->catalog, &f->registry, &error);
+    status s = open_file(f, &error);
     assert_false(status_is_ok(s));
     assert_null(f->registry);
     if (!str_contains(str_from_cstr(error.detail), str_from_cstr(text)) ||

@@ -17,11 +17,14 @@ struct fixture {
     char directory[64];
     char path[96];
     struct epoch epoch;
+    struct store_clock clock;
     struct loop loop;
     struct catalog_ref catalog;
     struct registry *registry;
 };
 
+/* What the clock is made of: the wall clock, or from fixture_set_wall() on what it was told. */
+void fixture_set_wall(int64_t now_us);
 int set_up(void **state);
 /* The database and what SQLite keeps beside it. */
 void remove_files(const struct fixture *f);

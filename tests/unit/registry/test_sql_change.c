@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "model/cell_rule.h"
 
+#define SECOND_US INT64_C(1000000)
+
 static void every_column_survives(void **state)
 {
     struct fixture *f = *state;
@@ -156,6 +158,27 @@ static void a_changed_ttl_leaves_the_expired_dead(void **state)
     reopen(f);
     assert_true(catalog_resolve(catalog_of(f), STR("clicks"))->dead_before_us == dead_us);
     assert_int_equal(catalog_resolve(catalog_of(f), STR("clicks"))->ttl_us, 0);
+}
+
+/* A value of 30 s expires for a TTL of 60 s at 90 s, which the online store has seen by 100 s. */
+static void a_changed_ttl_is_measured_by_the_clock_of_expiry(void **state)
+{
+    const int64_t start_us = INT64_C(1700000000000000);
+    struct fixture *f = *state;
+    struct feature_definition d = feature("clicks", "user", DATA_TYPE_INT);
+    d.ttl_seconds = 60;
+    fixture_set_wall(start_us);
+    open_registry(f);
+    run_definition(f, REGISTRY_REGISTER_FEATURE, &d);
+    fixture_set_wall(start_us + 100 * SECOND_US);
+    assert_true(store_clock_now_us(&f->clock) == start_us + 100 * SECOND_US);
+    fixture_set_wall(start_us); /* the wall clock steps back */
+    d.ttl_seconds = 3600;
+    run_definition(f, REGISTRY_PUT_FEATURE, &d);
+    const struct catalog_version *version = catalog_resolve(catalog_of(f), STR("clicks"));
+    assert_true(version->dead_before_us == start_us + 40 * SECOND_US);
+    assert_true(query(f, "SELECT dead_before_us FROM feature_versions") ==
+                version->dead_before_us);
 }
 
 static void ids_are_never_used_again(void **state)
@@ -310,6 +333,7 @@ int main(void)
         REGISTRY_TEST(putting_creates_changes_and_versions),
         REGISTRY_TEST(activating_goes_forth_and_back),
         REGISTRY_TEST(a_changed_ttl_leaves_the_expired_dead),
+        REGISTRY_TEST(a_changed_ttl_is_measured_by_the_clock_of_expiry),
         REGISTRY_TEST(ids_are_never_used_again),
         REGISTRY_TEST(services_keep_what_their_names_meant),
         REGISTRY_TEST(members_must_be_registered),

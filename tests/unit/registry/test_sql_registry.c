@@ -237,7 +237,8 @@ static void opening_survives_without_memory(void **state)
     close_registry(f);
     for (uint64_t n = 0; f->registry == NULL; n++) {
         memory_fail_after(n);
-        status s = registry_sqlite_open(f->path, &f->epoch, &f->catalog, &f->registry, &error);
+        status s = registry_sqlite_open(f->path, &f->epoch, &f->clock, &f->catalog, &f->registry,
+                                        &error);
         memory_fail_after(UINT64_MAX);
         if (status_is_ok(s))
             break;

@@ -31,7 +31,7 @@ static void unknown_rows_are_said(void **state)
     run_sql(f, "UPDATE features SET data_type = 'blob'");
     struct error error;
     assert_int_equal(
-        registry_sqlite_open(f->path, &f->epoch, &f->catalog, &f->registry, &error).code,
+        registry_sqlite_open(f->path, &f->epoch, &f->clock, &f->catalog, &f->registry, &error).code,
         STATUS_INTERNAL);
     assert_true(str_contains(str_from_cstr(error.detail), STR("'a' has an unreadable data_type")));
     f->registry = NULL;

@@ -1,7 +1,10 @@
-/* The store's clock: the wall clock, except that it never steps back (promise 5); while the wall
- * clock is behind, it stands still. Microseconds since 1970. Any thread. */
-#ifndef FEATURED_ONLINE_ENGINE_STORE_CLOCK_H
-#define FEATURED_ONLINE_ENGINE_STORE_CLOCK_H
+/* The store's clock: the wall clock, except that it never steps back; while the wall clock is
+ * behind, it stands still. Microseconds since 1970. Any thread.
+ *
+ * A process has one, shared by the online store and the registry: what expires (TTL) and what a
+ * changed TTL leaves dead are measured by the same clock, else a value could come back. */
+#ifndef FEATURED_RUNTIME_STORE_CLOCK_H
+#define FEATURED_RUNTIME_STORE_CLOCK_H
 
 #include <stdatomic.h>
 #include <stdint.h>
