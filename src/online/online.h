@@ -95,6 +95,8 @@ struct online_statistics {
     const uint64_t *version_ids;
     uint32_t count;
     struct statistics *out; /* count of them; a version never written has count 0 */
+    status status; /* out */
+    struct error error;
 };
 
 /* Figures for /metrics, readable by any thread. */
@@ -124,10 +126,6 @@ struct online_driver {
     /* The store's clock: never steps back; what TTL is measured by. Any thread. */
     int64_t (*now_us)(struct online_store *store);
     status (*check)(struct online_store *store, struct error *error) MUST_CHECK;
-    /* After the last write was answered: statistics of every version, for the registry; the caller
-     * frees with memory_free(). Only once nothing is written any more. */
-    status (*export_statistics)(struct online_store *store, uint64_t **version_ids,
-                                struct statistics **out, size_t *count) MUST_CHECK;
     void (*close)(struct online_store *store); /* ends its threads, frees */
 };
 

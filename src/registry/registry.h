@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "model/catalog.h"
 #include "model/definition.h"
-#include "model/statistics.h"
 #include "runtime/loop.h"
 
 enum registry_operation {
@@ -22,12 +21,6 @@ enum registry_operation {
     REGISTRY_CREATE_SERVICE,   /* service; CONFLICT if the name is known */
     REGISTRY_PUT_SERVICE,      /* service; creates or replaces, resolving its names anew */
     REGISTRY_DELETE_SERVICE,   /* name */
-    REGISTRY_SAVE_STATISTICS,  /* statistics */
-};
-
-struct registry_statistics {
-    uint64_t version_id;
-    struct statistics statistics;
 };
 
 struct registry_request {
@@ -44,8 +37,6 @@ struct registry_request {
     str name;
     uint32_t version;
     bool force;
-    const struct registry_statistics *statistics;
-    size_t statistics_count;
 
     /* out, when done */
     status status;
@@ -63,13 +54,9 @@ struct registry {
 struct registry_driver {
     const char *name; /* "sqlite" */
     void (*submit)(struct registry *registry, struct registry_request *request);
-    /* All statistics saved, once, before serving starts; the caller frees with memory_free(). */
-    status (*load_statistics)(struct registry *registry, struct registry_statistics **out,
-                              size_t *count, struct error *error) MUST_CHECK;
     /* Any thread: OK, or what is wrong, for /ready. */
     status (*check)(struct registry *registry, struct error *error) MUST_CHECK;
-    /* Finishes what was submitted (its answers are posted), saves nothing more, ends the thread,
-     * frees the catalog's image and the registry. Nobody may read the catalog any more. */
+    /* Finishes what was submitted (its answers are posted), ends the thread, frees the catalog's image and the registry. Nobody may read the catalog any more. */
     void (*close)(struct registry *registry);
 };
 

@@ -358,15 +358,6 @@ static status delete_service(struct change *change)
     return OK;
 }
 
-static status save_statistics(struct change *change)
-{
-    const struct registry_request *request = change->request;
-    for (size_t i = 0; i < request->statistics_count; i++)
-        TRY(sql_save_statistics(change->connection, request->statistics[i].version_id,
-                                &request->statistics[i].statistics, change->error));
-    return OK;
-}
-
 status sql_change_apply(struct sql_connection *connection, struct arena *arena, int64_t now_us,
                         struct registry_request *request, struct sql_change_outcome *outcome,
                         struct error *error)
@@ -392,8 +383,6 @@ status sql_change_apply(struct sql_connection *connection, struct arena *arena, 
         return change_service(&change);
     case REGISTRY_DELETE_SERVICE:
         return delete_service(&change);
-    case REGISTRY_SAVE_STATISTICS:
-        return save_statistics(&change);
     }
     return error_set(error, STATUS_INTERNAL, "registry", "unknown registry operation");
 }

@@ -1,7 +1,5 @@
 #include "registry/sql_image.h"
 
-#include <math.h>
-
 #include "base/arena.h"
 #include "base/memory.h"
 #include "model/catalog_builder.h"
@@ -193,64 +191,5 @@ status sql_image_load_revision(struct sql_connection *connection, uint64_t *out,
     struct sql_receiver receiver = {sql_receive_integer, &revision};
     TRY(sql_run(connection, SQL_REVISION_GET, &receiver, error));
     *out = (uint64_t)revision.value;
-    return OK;
-}
-
-struct statistics_load {
-    struct registry_statistics *rows;
-    size_t count;
-    size_t capacity;
-};
-
-static double as_real(const struct sql_value *column, double absent)
-{
-    if (column->type == SQL_REAL)
-        return column->real;
-    return column->type == SQL_INTEGER ? (double)column->integer : absent;
-}
-
-static status receive_statistics(void *user, const struct sql_value *columns, unsigned count,
-                                 struct error *error)
-{
-    struct statistics_load *load = user;
-    int64_t version_id;
-    int64_t value_count;
-    int64_t null_count;
-    if (count != 8 || !sql_as_integer(&columns[0], &version_id) ||
-        !sql_as_integer(&columns[1], &value_count) || !sql_as_integer(&columns[2], &null_count))
-        return error_set(error, STATUS_INTERNAL, "registry",
-                         "the registry's table feature_statistics has an unreadable row");
-    if (!make_room((void **)&load->rows, load->count, &load->capacity, sizeof(*load->rows)))
-        return no_memory(error);
-    load->rows[load->count++] = (struct registry_statistics){
-        .version_id = (uint64_t)version_id,
-        .statistics =
-            {
-                .count = (uint64_t)value_count,
-                .null_count = (uint64_t)null_count,
-                .min = as_real(&columns[3], 0),
-                .max = as_real(&columns[4], 0),
-                .mean = as_real(&columns[5], 0),
-                .m2 = as_real(&columns[6], INFINITY),
-                .last_event_time_us =
-                    columns[7].type == SQL_INTEGER ? columns[7].integer : STATISTICS_NO_EVENT,
-            },
-    };
-    return OK;
-}
-
-status sql_image_load_statistics(struct sql_connection *connection,
-                                 struct registry_statistics **out, size_t *count,
-                                 struct error *error)
-{
-    struct statistics_load load = {0};
-    struct sql_receiver receiver = {receive_statistics, &load};
-    status s = sql_run(connection, SQL_STATISTICS_ALL, &receiver, error);
-    if (!status_is_ok(s)) {
-        memory_free(load.rows);
-        return s;
-    }
-    *out = load.rows;
-    *count = load.count;
     return OK;
 }

@@ -1,5 +1,4 @@
-/* Everything the registry holds, read in one transaction: the catalog's next image, and the saved
- * statistics. */
+/* Everything the registry holds, read in one transaction: the catalog's next image. */
 #ifndef FEATURED_REGISTRY_SQL_IMAGE_H
 #define FEATURED_REGISTRY_SQL_IMAGE_H
 
@@ -13,9 +12,5 @@ MUST_CHECK status sql_image_load_revision(struct sql_connection *connection, uin
 MUST_CHECK status sql_image_build(struct sql_connection *connection, const struct catalog *previous,
                                   uint64_t revision, const struct catalog **out,
                                   struct error *error);
-/* The caller frees *out with memory_free(). */
-MUST_CHECK status sql_image_load_statistics(struct sql_connection *connection,
-                                            struct registry_statistics **out, size_t *count,
-                                            struct error *error);
 
 #endif

@@ -32,10 +32,6 @@ struct sql_registry {
     struct registry_request *group[GROUP_MAX];
     struct sql_change_outcome outcomes[GROUP_MAX];
 
-    /* until taken by load_statistics */
-    struct registry_statistics *statistics;
-    size_t statistics_count;
-
     /* for check(): why the database fails, or OK */
     pthread_mutex_t health_lock;
     struct error health;
@@ -299,18 +295,6 @@ static void submit(struct registry *registry, struct registry_request *request)
     queue_push(&self->queue, &request->task.node);
 }
 
-static status load_statistics(struct registry *registry, struct registry_statistics **out,
-                              size_t *count, struct error *error)
-{
-    struct sql_registry *self = self_of(registry);
-    (void)error;
-    *out = self->statistics;
-    *count = self->statistics_count;
-    self->statistics = NULL;
-    self->statistics_count = 0;
-    return OK;
-}
-
 static void destroy(struct sql_registry *self)
 {
     const struct catalog *image = catalog_current(self->catalog);
@@ -320,7 +304,6 @@ static void destroy(struct sql_registry *self)
     queue_fini(&self->queue);
     pthread_mutex_destroy(&self->health_lock);
     arena_fini(&self->arena);
-    memory_free(self->statistics);
     self->connection->driver->close(self->connection);
     memory_free(self);
 }
@@ -342,9 +325,6 @@ static status read_all(struct sql_registry *self, struct error *error)
     status s = sql_image_load_revision(self->connection, &revision, error);
     if (status_is_ok(s))
         s = sql_image_build(self->connection, NULL, revision, &image, error);
-    if (status_is_ok(s))
-        s = sql_image_load_statistics(self->connection, &self->statistics, &self->statistics_count,
-                                      error);
     self->connection->driver->rollback(self->connection);
     if (!status_is_ok(s)) {
         catalog_destroy(image);
@@ -375,7 +355,6 @@ status sql_registry_open(const char *driver_name, struct sql_connection *connect
     self->driver = (struct registry_driver){
         .name = driver_name,
         .submit = submit,
-        .load_statistics = load_statistics,
         .check = check,
         .close = close_registry,
     };

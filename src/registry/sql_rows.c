@@ -290,23 +290,3 @@ status sql_receive_integer(void *one_integer, const struct sql_value *columns, u
     out->found = columns[0].type != SQL_NULL;
     return OK;
 }
-
-/* SQL's infinities differ from database to database; sql_image.c reads NULL back as one. */
-static struct sql_value finite_or_null(double value)
-{
-    return isfinite(value) ? sql_real(value) : sql_null();
-}
-
-status sql_save_statistics(struct sql_connection *connection, uint64_t version_id,
-                           const struct statistics *statistics, struct error *error)
-{
-    return sql_run(connection, SQL_STATISTICS_SAVE, NULL, error,
-                   sql_integer((int64_t)statistics->count),
-                   sql_integer((int64_t)statistics->null_count), finite_or_null(statistics->min),
-                   finite_or_null(statistics->max), finite_or_null(statistics->mean),
-                   finite_or_null(statistics->m2),
-                   statistics->last_event_time_us == STATISTICS_NO_EVENT
-                       ? sql_null()
-                       : sql_integer(statistics->last_event_time_us),
-                   sql_integer((int64_t)version_id));
-}

@@ -5,7 +5,6 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "model/catalog_builder.h"
-#include "model/statistics.h"
 #include "registry/sql.h"
 
 /* Room for a time as the registry writes it. */
@@ -49,8 +48,5 @@ struct sql_one_integer {
 };
 status sql_receive_integer(void *one_integer, const struct sql_value *columns, unsigned count,
                            struct error *error) MUST_CHECK;
-
-status sql_save_statistics(struct sql_connection *connection, uint64_t version_id,
-                           const struct statistics *statistics, struct error *error) MUST_CHECK;
 
 #endif

@@ -68,16 +68,4 @@ const char *const SQL_STATEMENTS[SQL_STATEMENT_COUNT] = {
     [SQL_SERVICE_FEATURE_INSERT] =
         "INSERT INTO feature_service_features (service_id, position, feature, resolved, "
         "version_id) VALUES ($1, $2, $3, $4, $5)",
-
-    [SQL_STATISTICS_SAVE] =
-        "INSERT INTO feature_statistics (version_id, value_count, null_count, min_value, "
-        "max_value, mean_value, m2, last_event_time_us) SELECT id, $1, $2, $3, $4, $5, $6, $7 "
-        "FROM feature_versions WHERE id = $8 ON CONFLICT (version_id) DO UPDATE SET "
-        "value_count = excluded.value_count, null_count = excluded.null_count, "
-        "min_value = excluded.min_value, max_value = excluded.max_value, "
-        "mean_value = excluded.mean_value, m2 = excluded.m2, "
-        "last_event_time_us = excluded.last_event_time_us",
-    [SQL_STATISTICS_ALL] = "SELECT version_id, value_count, null_count, min_value, max_value, "
-                           "mean_value, m2, last_event_time_us FROM feature_statistics "
-                           "ORDER BY version_id",
 };

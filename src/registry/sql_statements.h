@@ -40,9 +40,6 @@ enum sql_statement {
     SQL_SERVICE_FEATURES_DELETE, /* $1 service id */
     SQL_SERVICE_FEATURE_INSERT,
 
-    SQL_STATISTICS_SAVE, /* … $8 version id; a version that is gone: nothing happens */
-    SQL_STATISTICS_ALL,
-
     SQL_STATEMENT_COUNT,
 };
 

@@ -40,9 +40,6 @@ struct server {
     uv_signal_t interrupt;
     bool signals_open;
     bool stopping;
-    /* statistics on their way to the registry at the end */
-    struct registry_request save;
-    struct registry_statistics *saved;
 };
 
 static status out_of_memory(struct error *error)
@@ -50,46 +47,20 @@ static status out_of_memory(struct error *error)
     return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory to start");
 }
 
-static status open_online(struct server *server, const struct registry_statistics *saved,
-                          size_t count, struct error *error)
-{
-    uint64_t *version_ids = memory_alloc_array(count, sizeof(*version_ids));
-    struct statistics *statistics = memory_alloc_array(count, sizeof(*statistics));
-    status result = out_of_memory(error);
-    if (version_ids && statistics) {
-        for (size_t i = 0; i < count; i++) {
-            version_ids[i] = saved[i].version_id;
-            statistics[i] = saved[i].statistics;
-        }
-        struct engine_options options = {
-            .epoch = &server->epoch,
-            .catalog = &server->catalog,
-            .max_memory_bytes = server->options->max_memory_bytes,
-            .clock = &server->clock,
-            .statistics_version_ids = version_ids,
-            .statistics = statistics,
-            .statistics_count = count,
-        };
-        result = engine_open(&options, &server->online, error);
-    }
-    memory_free(version_ids);
-    memory_free(statistics);
-    return result;
-}
-
 static status open_stores(struct server *server, struct error *error)
 {
     char path[PATH_MAX];
-    struct registry_statistics *saved = NULL;
-    size_t count = 0;
     TRY(data_dir_open(&server->data_dir, server->options->data_dir, error));
     data_dir_file(&server->data_dir, REGISTRY_FILE, path);
     TRY(registry_sqlite_open(path, &server->epoch, &server->clock, &server->catalog,
                              &server->registry, error));
-    TRY(server->registry->driver->load_statistics(server->registry, &saved, &count, error));
-    status opened = open_online(server, saved, count, error);
-    memory_free(saved);
-    return opened;
+    struct engine_options options = {
+        .epoch = &server->epoch,
+        .clock = &server->clock,
+        .catalog = &server->catalog,
+        .max_memory_bytes = server->options->max_memory_bytes,
+    };
+    return engine_open(&options, &server->online, error);
 }
 
 static void stop_loops(struct server *server)
@@ -101,42 +72,10 @@ static void stop_loops(struct server *server)
         loop_stop(&server->loops[i]);
 }
 
-static void statistics_saved(struct registry_request *request)
-{
-    struct server *server = request->user;
-    if (!status_is_ok(request->status))
-        log_event(LOG_ERROR, "statistics_not_saved", "reason=\"%s\"", request->error.detail);
-    memory_free(server->saved);
-    server->saved = NULL;
-    stop_loops(server);
-}
-
 /* Every exchange has been answered: nothing is written any more. */
 static void drained(void *user)
 {
-    struct server *server = user;
-    uint64_t *version_ids = NULL;
-    struct statistics *statistics = NULL;
-    size_t count = 0;
-    if (status_is_ok(server->online->driver->export_statistics(server->online, &version_ids,
-                                                               &statistics, &count)))
-        server->saved = memory_alloc_array(count, sizeof(*server->saved));
-    for (size_t i = 0; server->saved && i < count; i++)
-        server->saved[i] = (struct registry_statistics){version_ids[i], statistics[i]};
-    memory_free(version_ids);
-    memory_free(statistics);
-    if (server->saved == NULL) {
-        log_event(LOG_ERROR, "statistics_not_saved", "reason=\"not enough memory\"");
-        stop_loops(server);
-        return;
-    }
-    server->save = (struct registry_request){.operation = REGISTRY_SAVE_STATISTICS,
-                                             .loop = &server->loops[0],
-                                             .done = statistics_saved,
-                                             .user = server,
-                                             .statistics = server->saved,
-                                             .statistics_count = count};
-    registry_submit(server->registry, &server->save);
+    stop_loops(user);
 }
 
 static void on_signal(uv_signal_t *handle, int number)

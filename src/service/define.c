@@ -12,6 +12,8 @@ void define_submit(struct service *service, struct registry_request *request, st
 static void statistics_done(struct online_statistics *request)
 {
     struct describe *describe = request->user;
+    describe->status = request->status;
+    describe->error = request->error;
     describe->done(describe);
 }
 

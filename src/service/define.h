@@ -19,7 +19,10 @@ struct describe {
     void *user;
     const uint64_t *version_ids;   /* the caller's, arena memory */
     uint32_t count;
-    struct statistics *statistics; /* one per version id; out */
+    /* out, in `done` */
+    struct statistics *statistics; /* one per version id, if status is OK */
+    status status;
+    struct error error;
 };
 
 /* The caller has set version_ids and count. An id that is not known has empty statistics.

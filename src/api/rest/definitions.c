@@ -217,6 +217,10 @@ static void shown(struct describe *describe)
 {
     struct listing *listing = describe->user;
     struct http_exchange *exchange = listing->exchange;
+    if (!status_is_ok(describe->status)) {
+        api_fail(exchange, &describe->error);
+        return;
+    }
     const struct catalog_feature *feature =
         catalog_find_feature(service_catalog(api_of(exchange)->service),
                              exchange->request.path_parameters[0]);
@@ -298,6 +302,10 @@ static void listed(struct describe *describe)
     struct listing *listing = describe->user;
     struct http_exchange *exchange = listing->exchange;
     exchange->user = listing;
+    if (!status_is_ok(describe->status)) {
+        api_fail(exchange, &describe->error);
+        return;
+    }
     if (describe->count > LISTING_SLICE) {
         http_respond_stream(exchange, 200, API_JSON, (struct http_stream){.produce = produce_list});
         return;

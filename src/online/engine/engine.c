@@ -95,12 +95,6 @@ static status engine_check(struct online_store *store UNUSED, struct error *erro
     return OK; /* in this process: nothing it depends on can be away */
 }
 
-static status engine_export_statistics(struct online_store *store, uint64_t **version_ids,
-                                       struct statistics **out, size_t *count)
-{
-    return writer_export_statistics(engine_of(store)->writer, version_ids, out, count);
-}
-
 static void engine_close(struct online_store *store)
 {
     struct engine *engine = engine_of(store);
@@ -120,7 +114,6 @@ static const struct online_driver driver = {
     .metrics = engine_metrics,
     .now_us = engine_now_us,
     .check = engine_check,
-    .export_statistics = engine_export_statistics,
     .close = engine_close,
 };
 
@@ -137,7 +130,7 @@ status engine_open(const struct engine_options *options, struct online_store **o
     engine->catalog = options->catalog;
     engine->max_memory_bytes = options->max_memory_bytes;
     engine->clock = options->clock;
-    status result = writer_start(engine, options, error);
+    status result = writer_start(engine, error);
     if (!status_is_ok(result)) {
         memory_free(engine);
         return result;

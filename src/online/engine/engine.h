@@ -10,10 +10,6 @@ struct engine_options {
     const struct catalog_ref *catalog;
     uint64_t max_memory_bytes;
     struct store_clock *clock; /* the process's; outlives the store */
-    /* statistics saved by an earlier run */
-    const uint64_t *statistics_version_ids;
-    const struct statistics *statistics;
-    size_t statistics_count;
 };
 
 /* Starts the writer and maintenance threads. */

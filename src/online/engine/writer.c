@@ -112,6 +112,7 @@ void writer_submit_erase(struct writer *writer, struct online_erase *erase)
 
 void writer_submit_statistics(struct writer *writer, struct online_statistics *request)
 {
+    request->status = OK;
     submit(writer, &request->task, answer_statistics);
 }
 
@@ -371,17 +372,6 @@ static void *run(void *argument)
     }
 }
 
-static status load_statistics(struct writer *writer, const struct engine_options *options)
-{
-    struct statistics_store *store = &writer->prepare.statistics;
-    for (size_t i = 0; i < options->statistics_count; i++) {
-        if (!statistics_store_reserve(store, options->statistics_version_ids[i]))
-            return status_of(STATUS_OUT_OF_MEMORY);
-        *statistics_store_find(store, options->statistics_version_ids[i]) = options->statistics[i];
-    }
-    return OK;
-}
-
 static void init(struct writer *writer, struct engine *engine)
 {
     writer->engine = engine;
@@ -409,17 +399,16 @@ static void fini(struct writer *writer)
     memory_free(writer);
 }
 
-status writer_start(struct engine *engine, const struct engine_options *options,
-                    struct error *error)
+status writer_start(struct engine *engine, struct error *error)
 {
     struct writer *writer = memory_alloc_zero(sizeof(*writer));
     if (writer == NULL)
         return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory",
                          "no memory for the online store");
     init(writer, engine);
-    status result = load_statistics(writer, options);
+    status result = OK;
     writer->reader = epoch_register(engine->epoch);
-    if (status_is_ok(result) && writer->reader == NULL)
+    if (writer->reader == NULL)
         result = status_of(STATUS_TOO_MANY);
     engine->writer = writer;
     if (status_is_ok(result) && pthread_create(&writer->thread, NULL, run, writer) != 0)
@@ -446,30 +435,4 @@ void writer_destroy(struct writer *writer)
 {
     if (writer != NULL)
         fini(writer);
-}
-
-status writer_export_statistics(const struct writer *writer, uint64_t **version_ids,
-                                struct statistics **out, size_t *count)
-{
-    const struct statistics_store *store = &writer->prepare.statistics;
-    uint64_t *ids = memory_alloc_array(store->count, sizeof(*ids));
-    struct statistics *copies = memory_alloc_array(store->count, sizeof(*copies));
-    if (ids == NULL || copies == NULL) {
-        memory_free(ids);
-        memory_free(copies);
-        return status_of(STATUS_OUT_OF_MEMORY);
-    }
-    size_t n = 0;
-    for (size_t i = 0; i < store->capacity; i++) {
-        const struct statistics_entry *entry = &store->entries[i];
-        if (entry->version_id == 0 ||
-            entry->statistics.count + entry->statistics.null_count == 0)
-            continue;
-        ids[n] = entry->version_id;
-        copies[n++] = entry->statistics;
-    }
-    *version_ids = ids;
-    *out = copies;
-    *count = n;
-    return OK;
 }

@@ -22,8 +22,7 @@ struct sweep_request {
 };
 
 /* Gives the engine its writer and starts it. */
-MUST_CHECK status writer_start(struct engine *engine, const struct engine_options *options,
-                               struct error *error);
+MUST_CHECK status writer_start(struct engine *engine, struct error *error);
 /* Handles what was submitted, then ends the thread. */
 void writer_stop(struct writer *writer);
 /* After writer_stop(): frees the tables as well; no reader is left. NULL is fine. */
@@ -34,9 +33,5 @@ void writer_submit_write(struct writer *writer, struct online_write *write);
 void writer_submit_erase(struct writer *writer, struct online_erase *erase);
 void writer_submit_statistics(struct writer *writer, struct online_statistics *request);
 void writer_submit_sweep(struct writer *writer, struct sweep_request *request);
-
-/* Once nothing is written any more. */
-MUST_CHECK status writer_export_statistics(const struct writer *writer, uint64_t **version_ids,
-                                           struct statistics **out, size_t *count);
 
 #endif

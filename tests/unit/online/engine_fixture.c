@@ -291,6 +291,7 @@ struct statistics fixture_statistics(struct fixture *fixture, uint32_t feature)
     fixture->waiting++;
     fixture->store->driver->statistics(fixture->store, &request);
     fixture_wait(fixture);
+    assert_true(status_is_ok(request.status));
     return out;
 }
 

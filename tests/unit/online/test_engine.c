@@ -430,44 +430,8 @@ static void statistics_cover_what_was_accepted(void **state)
     assert_int_equal(statistics.null_count, 1);
     assert_true(statistics.min == 10 && statistics.max == 40 && statistics.mean == 25);
     assert_int_equal(statistics.last_event_time_us, 1001);
-    uint64_t *ids;
-    struct statistics *all;
-    size_t count;
     uint32_t unused = fixture_add(f, "user", DATA_TYPE_INT, 0);
     assert_int_equal(fixture_statistics(f, unused).count, 0);
-    assert_true(status_is_ok(f->store->driver->export_statistics(f->store, &ids, &all, &count)));
-    assert_int_equal(count, 1);
-    assert_int_equal(ids[0], fixture_version(f, age)->id);
-    assert_int_equal(all[0].count, 2);
-    memory_free(ids);
-    memory_free(all);
-    fixture_close(f);
-}
-
-static void statistics_of_an_earlier_run_go_on(void **state)
-{
-    (void)state;
-    struct fixture *f = fixture_open(0);
-    uint32_t age = fixture_add(f, "user", DATA_TYPE_INT, 0);
-    uint64_t id = fixture_version(f, age)->id;
-    struct statistics earlier = {.count = 3, .min = 1, .max = 9, .mean = 5, .m2 = 32,
-                                 .last_event_time_us = 77};
-    struct engine_options options = {
-        .epoch = &f->epoch,
-        .catalog = &f->catalog,
-        .max_memory_bytes = 1 << 20,
-        .clock = &f->clock,
-        .statistics_version_ids = &id,
-        .statistics = &earlier,
-        .statistics_count = 1,
-    };
-    f->store->driver->close(f->store);
-    assert_true(status_is_ok(engine_open(&options, &f->store, NULL)));
-    fixture_put(f, "u1", age, value_int(13), 5);
-    struct statistics statistics = fixture_statistics(f, age);
-    assert_int_equal(statistics.count, 4);
-    assert_true(statistics.mean == 7 && statistics.max == 13 && statistics.min == 1);
-    assert_int_equal(statistics.last_event_time_us, 77);
     fixture_close(f);
 }
 
@@ -613,7 +577,6 @@ int main(void)
         cmocka_unit_test(the_store_fills_up_to_its_limit),
         cmocka_unit_test(a_full_store_is_swept_at_once),
         cmocka_unit_test(statistics_cover_what_was_accepted),
-        cmocka_unit_test(statistics_of_an_earlier_run_go_on),
         cmocka_unit_test(a_failed_allocation_leaves_nothing_changed),
         cmocka_unit_test(an_erasure_without_memory_erases_nothing),
         cmocka_unit_test(opening_fails_without_memory),

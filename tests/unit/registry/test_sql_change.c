@@ -1,9 +1,6 @@
 #include "registry_fixture.h"
 
-#include <math.h>
-
 #include "base/clock.h"
-#include "base/memory.h"
 #include "model/cell_rule.h"
 
 #define SECOND_US INT64_C(1000000)
@@ -286,45 +283,6 @@ static void services_are_deleted(void **state)
     assert_int_equal(query(f, "SELECT count(*) FROM feature_service_features"), 0);
 }
 
-static void statistics_survive(void **state)
-{
-    struct fixture *f = *state;
-    struct registry_statistics rows[3] = {0};
-    struct registry_statistics *got = NULL;
-    size_t count = 77;
-    struct error error;
-    open_registry(f);
-    must_register(f, "a", "user", DATA_TYPE_INT);
-    must_register(f, "b", "user", DATA_TYPE_STRING);
-    assert_true(
-        status_is_ok(f->registry->driver->load_statistics(f->registry, &got, &count, &error)));
-    assert_int_equal(count, 0);
-    memory_free(got);
-    rows[0].version_id = catalog_resolve(catalog_of(f), STR("a"))->id;
-    rows[0].statistics = (struct statistics){10, 2, -1.5, 1e308, 0.1, INFINITY, 1234567};
-    rows[1].version_id = catalog_resolve(catalog_of(f), STR("b"))->id;
-    statistics_init(&rows[1].statistics);
-    rows[2].version_id = 9999; /* gone meanwhile */
-    struct registry_request request = {
-        .operation = REGISTRY_SAVE_STATISTICS, .statistics = rows, .statistics_count = 3};
-    uint64_t revision = catalog_of(f)->revision;
-    assert_int_equal(run(f, &request)->status.code, STATUS_OK);
-    rows[0].statistics.count = 11; /* saved again: replaced */
-    assert_int_equal(run(f, &request)->status.code, STATUS_OK);
-    assert_int_equal(catalog_of(f)->revision, revision);
-    reopen(f);
-    assert_true(
-        status_is_ok(f->registry->driver->load_statistics(f->registry, &got, &count, &error)));
-    assert_int_equal(count, 2);
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(got[i].version_id, rows[i].version_id);
-        assert_memory_equal(&got[i].statistics, &rows[i].statistics, sizeof(struct statistics));
-    }
-    memory_free(got);
-    run_delete(f, 1, false);
-    assert_int_equal(query(f, "SELECT count(*) FROM feature_statistics"), 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,7 +297,6 @@ int main(void)
         REGISTRY_TEST(members_must_be_registered),
         REGISTRY_TEST(a_feature_in_use_is_kept_unless_forced),
         REGISTRY_TEST(services_are_deleted),
-        REGISTRY_TEST(statistics_survive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
