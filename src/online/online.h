@@ -99,6 +99,36 @@ struct online_statistics {
     struct error error;
 };
 
+/* How the store keeps what it holds beyond the process. */
+struct online_durability {
+    bool enabled; /* the rest is 0 otherwise */
+    bool log_closed; /* nothing can be written until a restart */
+    uint64_t log_segments;
+    uint64_t log_segment_bytes; /* on disk, preallocated space included */
+    uint64_t log_bytes_written; /* by this process */
+    uint64_t log_groups;
+    uint64_t log_syncs;
+    uint64_t log_sync_ns; /* all of them together */
+    uint64_t log_failures; /* groups that could not be written */
+    uint64_t log_written_lsn;
+    uint64_t log_synced_lsn;
+    uint64_t log_bytes_since_snapshot;
+    bool snapshot_running;
+    uint64_t snapshots; /* made by this process */
+    uint64_t snapshot_failures;
+    uint64_t snapshot_bytes; /* of the last one, of an earlier process too */
+    uint64_t snapshot_bytes_written; /* all of this process */
+    uint64_t snapshot_rows; /* of the last one of this process */
+    int64_t snapshot_started_us; /* the same; 0: none yet */
+    int64_t snapshot_duration_ns; /* the same */
+    uint64_t snapshot_lsn; /* the last one holds everything up to this */
+    bool recovering;
+    uint64_t recovery_ns;
+    uint64_t recovery_rows;
+    uint64_t recovery_records;
+    uint64_t recovery_cut_bytes;
+};
+
 /* Figures for /metrics, readable by any thread. */
 struct online_metrics {
     uint64_t entities;         /* rows held, all entities */
@@ -110,6 +140,7 @@ struct online_metrics {
     uint64_t values_erased;
     uint64_t lsn;              /* last one published */
     uint64_t writes_queued;    /* requests waiting for the writer */
+    struct online_durability durability;
 };
 
 struct online_store {

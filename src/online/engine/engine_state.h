@@ -5,6 +5,7 @@
 #ifndef FEATURED_ONLINE_ENGINE_ENGINE_STATE_H
 #define FEATURED_ONLINE_ENGINE_ENGINE_STATE_H
 
+#include "log/log_writer.h"
 #include "model/limits.h"
 #include "online/engine/engine.h"
 #include "online/engine/table.h"
@@ -23,17 +24,43 @@ struct engine_counters {
     _Atomic uint64_t queued_bytes;
 };
 
+enum engine_state { ENGINE_RECOVERING, ENGINE_READY, ENGINE_FAILED };
+
+/* What recovery found. */
+struct engine_recovery {
+    uint64_t duration_ns;
+    uint64_t rows;    /* of the snapshot */
+    uint64_t records; /* of the log after it */
+    uint64_t cut_bytes;
+    uint64_t snapshot_lsn;   /* 0: there was none */
+    uint64_t snapshot_bytes; /* of that one */
+    uint64_t log_bytes;      /* in the log after it */
+};
+
 struct engine {
     struct online_store store; /* first: what callers hold */
     struct epoch *epoch;
     const struct catalog_ref *catalog;
     uint64_t max_memory_bytes;
     struct store_clock *clock;
+    struct engine_options options; /* as given */
     struct engine_counters counters;
     _Atomic(struct table *) tables[LIMIT_ENTITIES]; /* by entity index; NULL until first written */
+    _Atomic enum engine_state state; /* stored by the writer, after what depends on it */
+    _Atomic unsigned recovery_permille;
+    _Atomic bool closing;
+    struct error failure;            /* ENGINE_FAILED: why */
+    struct engine_recovery recovery; /* ENGINE_READY */
+    struct log_writer *log;          /* ENGINE_READY; NULL without a directory */
     struct writer *writer;
     struct sweeper *sweeper;
+    struct snapshotter *snapshotter; /* NULL without a directory */
 };
+
+static inline enum engine_state engine_state(const struct engine *engine)
+{
+    return atomic_load_explicit(&engine->state, memory_order_acquire);
+}
 
 static inline struct table *engine_table(const struct engine *engine, uint32_t entity_index)
 {

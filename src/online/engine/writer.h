@@ -4,6 +4,7 @@
 #ifndef FEATURED_ONLINE_ENGINE_WRITER_H
 #define FEATURED_ONLINE_ENGINE_WRITER_H
 
+#include "log/log_record.h"
 #include "online/engine/engine_state.h"
 
 struct writer;
@@ -21,6 +22,19 @@ struct sweep_request {
     str keys[SWEEP_KEYS_MAX];
 };
 
+/* What a snapshot needs of one instant: between two groups, so that everything up to `start_lsn` is in
+ * the tables and in the log, and nothing after. */
+struct snapshot_request {
+    struct loop_task task; /* private; first */
+    void (*done)(struct snapshot_request *request); /* on the writer's thread */
+    void *user;
+    status status;      /* out: OK, or OUT_OF_MEMORY */
+    uint64_t start_lsn; /* out */
+    int64_t clock_us;   /* out */
+    struct log_statistics *statistics; /* out, of every version ever written; memory_free() */
+    uint32_t statistics_count;         /* out */
+};
+
 /* Gives the engine its writer and starts it. */
 MUST_CHECK status writer_start(struct engine *engine, struct error *error);
 /* Handles what was submitted, then ends the thread. */
@@ -33,5 +47,6 @@ void writer_submit_write(struct writer *writer, struct online_write *write);
 void writer_submit_erase(struct writer *writer, struct online_erase *erase);
 void writer_submit_statistics(struct writer *writer, struct online_statistics *request);
 void writer_submit_sweep(struct writer *writer, struct sweep_request *request);
+void writer_submit_snapshot(struct writer *writer, struct snapshot_request *request);
 
 #endif
