@@ -1,12 +1,14 @@
 /*
- * bench_load: a closed-loop load generator for HTTP/1.1 and RESP over loopback.
+ * bench_load: a load generator for HTTP/1.1 and RESP over loopback.
  *
  * It replays requests that were rendered beforehand, so that making them costs it nothing while
  * it measures: a request file is a sequence of (uint32 little endian length, bytes), mapped and
  * read round and round. Every connection keeps one request in flight; a "request" may hold several
  * commands (a pipeline) and is answered when --replies of them are. Latency runs from just before
  * the send to the last byte of the answer, and goes into a log-linear histogram (1.6 % wide
- * buckets). With --cpu-pid the CPU time of the server, all its threads, is read at both ends of
+ * buckets). With --rate it is an open loop: requests are due at even distances whatever the answers
+ * do, and latency runs from when a request was due, so that a stall counts for all it held up. With
+ * --cpu-pid the CPU time of the server, all its threads, is read at both ends of
  * the measured window, in nanoseconds. One thread. The result is one JSON object on stdout.
  */
 #include <arpa/inet.h>
@@ -47,11 +49,15 @@ struct connection {
     uint64_t elements_open;  /* RESP: elements of the current reply still to come */
     size_t head_size_bytes;  /* the unfinished head or line kept from the last read */
     uint64_t sent_ns;
+    struct connection *next_idle;
     char head[HEAD_SIZE_BYTES];
 };
 
 struct load {
     bool resp;
+    uint64_t interval_ns; /* open loop: between two requests; 0: closed loop */
+    uint64_t due_ns;      /* when the next one is */
+    struct connection *idle;
     unsigned replies;
     unsigned connection_count;
     struct request *requests;
@@ -174,12 +180,12 @@ static void load_requests(struct load *load, const char *path)
         fail("the request file is empty");
 }
 
-static void connection_send(struct load *load, struct connection *connection)
+static void connection_send(struct load *load, struct connection *connection, uint64_t begin_ns)
 {
     const struct request *request = &load->requests[load->next_request];
     load->next_request = load->next_request + 1 == load->request_count ? 0 : load->next_request + 1;
     connection->replies_open = load->replies;
-    connection->sent_ns = now_ns();
+    connection->sent_ns = begin_ns;
     for (size_t at = 0; at < request->size_bytes;) {
         ssize_t n = send(connection->fd, request->bytes + at, request->size_bytes - at,
                          MSG_NOSIGNAL);
@@ -192,6 +198,29 @@ static void connection_send(struct load *load, struct connection *connection)
             fail("send");
         }
     }
+}
+
+/* Gives the connection its next request, at once or when one is due. */
+static void connection_next(struct load *load, struct connection *connection)
+{
+    if (load->interval_ns == 0) {
+        connection_send(load, connection, now_ns());
+        return;
+    }
+    connection->next_idle = load->idle;
+    load->idle = connection;
+}
+
+/* Open loop: sends what is due, as far as connections are free. Returns when the next one is. */
+static uint64_t send_due(struct load *load, uint64_t now)
+{
+    while (load->due_ns <= now && load->idle != NULL) {
+        struct connection *connection = load->idle;
+        load->idle = connection->next_idle;
+        connection_send(load, connection, load->due_ns);
+        load->due_ns += load->interval_ns;
+    }
+    return load->due_ns;
 }
 
 static void reply_done(struct connection *connection)
@@ -295,7 +324,7 @@ static void connection_readable(struct load *load, struct connection *connection
             load->latency_max_ns = latency_ns;
         load->done++;
     }
-    connection_send(load, connection);
+    connection_next(load, connection);
 }
 
 static void connect_all(struct load *load, int epoll, int port)
@@ -317,7 +346,7 @@ static void connect_all(struct load *load, int epoll, int port)
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0)
             fail("epoll_ctl");
-        connection_send(load, connection);
+        connection_next(load, connection);
     }
 }
 
@@ -327,12 +356,19 @@ static void run_until(struct load *load, int epoll, uint64_t until_ns)
     struct epoll_event events[CONNECTIONS_MAX];
     uint64_t heard_ns = now_ns();
     for (uint64_t now = heard_ns; now < until_ns; now = now_ns()) {
-        int n = epoll_wait(epoll, events, (int)load->connection_count, 100);
+        uint64_t wake_ns = now + 100000000u;
+        if (load->interval_ns > 0 && load->idle != NULL) {
+            uint64_t due_ns = send_due(load, now);
+            wake_ns = load->idle != NULL && due_ns < wake_ns ? due_ns : wake_ns;
+        }
+        now = now_ns();
+        struct timespec wait = {.tv_nsec = wake_ns > now ? (long)(wake_ns - now) : 0};
+        int n = epoll_pwait2(epoll, events, (int)load->connection_count, &wait, NULL);
         for (int i = 0; i < n; i++)
             connection_readable(load, events[i].data.ptr);
         if (n > 0)
             heard_ns = now;
-        else if (now - heard_ns > 10000000000u)
+        else if (now - heard_ns > 10000000000u && load->interval_ns == 0)
             fail("no answer for ten seconds");
     }
 }
@@ -374,16 +410,20 @@ int main(int argc, char **argv)
     load.replies = (unsigned)atoi(option(argv, "--replies", "1"));
     int port = atoi(option(argv, "--port", "0"));
     long pid = atol(option(argv, "--cpu-pid", "0"));
+    double rate = atof(option(argv, "--rate", "0"));
     double warmup_s = atof(option(argv, "--warmup", "1"));
     double seconds = atof(option(argv, "--seconds", "3"));
     const char *requests = option(argv, "--requests", NULL);
     if (argc < 2 || port <= 0 || port > 65535 || requests == NULL || load.replies == 0 ||
         load.connection_count == 0 || load.connection_count > CONNECTIONS_MAX) {
         fputs("usage: bench_load --port N --requests FILE [--protocol http|resp] [--replies 1]\n"
-              "       [--connections 64] [--warmup 1] [--seconds 3] [--cpu-pid PID]\n", stderr);
+              "       [--connections 64] [--warmup 1] [--seconds 3] [--cpu-pid PID]\n"
+              "       [--rate REQUESTS_PER_SECOND]\n", stderr);
         return 2;
     }
     load_requests(&load, requests);
+    load.interval_ns = rate > 0 ? (uint64_t)(1e9 / rate) : 0;
+    load.due_ns = now_ns();
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     connect_all(&load, epoll, port);
     run_until(&load, epoll, now_ns() + (uint64_t)(warmup_s * 1e9));

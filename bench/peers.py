@@ -1,9 +1,12 @@
 """The servers that are compared: each is started for real, on a free port, pinned to one core."""
 
+import glob
 import http.client
 import json
 import os
+import pwd
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -24,12 +27,22 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def cpu_ticks(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return sum(map(int, file.read().rpartition(")")[2].split()[11:15]))
+
+
 class Server:
     """A child process; stopped by its own pid."""
 
-    def __init__(self, command, log_path, **options):
+    def __init__(self, command, log_path, core=SERVER_CORE, **options):
         self.log = open(log_path, "ab")
-        self.process = subprocess.Popen(pinned(SERVER_CORE, command), stderr=self.log,
+        self.process = subprocess.Popen(pinned(core, command), stderr=self.log,
                                         stdin=subprocess.DEVNULL, **options)
         self.pid = self.process.pid
 
@@ -43,6 +56,17 @@ class Server:
                 if time.monotonic() > until or self.process.poll() is not None:
                     raise
                 time.sleep(0.01)
+
+    def cpu_seconds(self):
+        """Of the process and of its children, those that have ended too."""
+        while True:
+            family = children(self.pid)
+            try:
+                ticks = sum(cpu_ticks(pid) for pid in (self.pid, *family))
+            except FileNotFoundError: # one that is just ending
+                continue
+            if family == children(self.pid):
+                return ticks / os.sysconf("SC_CLK_TCK")
 
     def rss_bytes(self):
         with open(f"/proc/{self.pid}/status") as status:
@@ -99,16 +123,28 @@ http {{
 
 
 class Redis(Server):
-    """redis-server as it comes, without persistence."""
+    """redis-server as it comes, without persistence unless the options say so."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, *options, core=SERVER_CORE):
         port = free_port()
+        started = time.monotonic()
         super().__init__(["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "",
-                          "--dir", directory], os.path.join(directory, "redis.log"),
-                         stdout=subprocess.DEVNULL)
+                          "--dir", directory, *options], os.path.join(directory, "redis.log"),
+                         core=core, stdout=subprocess.DEVNULL)
         self.wait_for_port(port)
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.file = self.socket.makefile("rb")
+        while self.is_loading():
+            time.sleep(0.005)
+        self.start_seconds = time.monotonic() - started
+
+    def is_loading(self):
+        try:
+            return self.command("PING") != b"PONG"
+        except RuntimeError as error:
+            if str(error).startswith("-LOADING"):
+                return True
+            raise
 
     def reply(self):
         line = self.file.readline()
@@ -131,6 +167,12 @@ class Redis(Server):
             for _ in range(count):
                 self.reply()
 
+    def load_inside(self, users, users_per_call=100000):
+        """The same users, made by a script in the server: quicker for many."""
+        for first in range(0, users, users_per_call):
+            self.command("EVAL", workload.HSET_SCRIPT, "0", str(first),
+                         str(min(first + users_per_call, users)))
+
     def used_memory_bytes(self):
         return int(re.search(rb"used_memory:(\d+)", self.command("INFO", "memory"))[1])
 
@@ -146,11 +188,69 @@ class Redis(Server):
         super().stop()
 
 
+class Postgres(Server):
+    """A PostgreSQL as initdb makes it, with one table of workload W, on a socket in its directory.
+    It refuses to run as root: then it runs as the user `postgres`."""
+
+    def __init__(self, directory):
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: float(
+            path.split("/")[4]))
+        if not found:
+            raise RuntimeError("PostgreSQL is not installed: scripts/setup bench")
+        self.programs = found[-1]
+        self.directory = directory
+        self.switch = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        os.mkdir(directory)
+        if self.switch:
+            for path in (os.path.dirname(directory), directory):
+                os.chmod(path, 0o755)
+            shutil.chown(directory, "postgres")
+        data = os.path.join(directory, "data")
+        self.run("initdb", "--pgdata", data, "--auth", "trust", "--username", "bench")
+        # By its own pid: runuser would stand between.
+        if self.switch:
+            user = pwd.getpwnam("postgres")
+            options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        else:
+            options = {}
+        super().__init__([os.path.join(self.programs, "postgres"), "-D", data, "-k", directory,
+                          "-c", "listen_addresses=", "-c", "synchronous_commit=on"],
+                         directory + ".log", stdout=subprocess.DEVNULL, cwd=directory, **options)
+        until = time.monotonic() + 30
+        while subprocess.run([*self.switch, os.path.join(self.programs, "pg_isready"), "-q", "-h",
+                              directory], check=False, cwd=directory).returncode != 0:
+            if time.monotonic() > until or self.process.poll() is not None:
+                raise RuntimeError(f"PostgreSQL did not start: see {directory}.log")
+            time.sleep(0.05)
+
+    def run(self, program, *arguments, core=None):
+        command = [*self.switch, os.path.join(self.programs, program), *map(str, arguments)]
+        done = subprocess.run(pinned(core, command) if core else command, capture_output=True,
+                              text=True, check=False, cwd=self.directory)
+        if done.returncode != 0:
+            raise RuntimeError(f"{program}: {done.stderr}")
+        return done.stdout
+
+    def sql(self, text):
+        return self.run("psql", "-h", self.directory, "-U", "bench", "-qAt", "-c", text, "postgres")
+
+    def upserts(self, script, users, seconds, connections=64):
+        """One run of pgbench: rows per second, CPU seconds of the server per row."""
+        before = self.cpu_seconds()
+        out = self.run("pgbench", "-h", self.directory, "-U", "bench", "-n", "-M", "prepared", "-f",
+                       script, "-D", f"users={users}", "-c", connections, "-j", 1, "-T", max(1, round(seconds)), "postgres",
+                       core=GENERATOR_CORE)
+        rows = int(re.search(r"actually processed: (\d+)", out)[1])
+        rate = float(re.search(r"tps = (\S+)", out)[1])
+        return rate, (self.cpu_seconds() - before) / rows
+
+
 class Featured(Server):
-    def __init__(self, binary, directory, *options):
+    def __init__(self, binary, directory, *options, core=SERVER_CORE, threads=1):
         started = time.monotonic()
         super().__init__([binary, "serve", "--listen", "127.0.0.1:0", "--data", directory,
-                          "--threads", "1", *options], directory + ".log", stdout=subprocess.PIPE)
+                          "--threads", threads, *options], directory + ".log", core=core,
+                         stdout=subprocess.PIPE)
         for line in self.process.stdout:
             ready = re.search(rb"ready on http://127\.0\.0\.1:(\d+)", line)
             if ready:

@@ -57,6 +57,66 @@ def hset_chunks(users, rows_per_chunk=5000):
             for n in range(start, last))
 
 
+def hset(n, salt):
+    """What an update of user n writes; `salt` makes the values of different rounds differ."""
+    return resp("HSET", f"user:{user_id(n)}:features",
+                *(word for pair in zip(FEATURES, map(repr, values(n + salt))) for word in pair))
+
+
+# Users ARGV[1] to ARGV[2] - 1 with the values of values(), written by Redis itself.
+HSET_SCRIPT = """
+for n = tonumber(ARGV[1]), tonumber(ARGV[2]) - 1 do
+  redis.call('HSET', string.format('user:user_%d:features', n),
+    'user_age', string.format('%d', 18 + n % 70),
+    'user_clicks_30d', string.format('%d', n * 7919 % 1000),
+    'user_purchases_7d', string.format('%d', n % 20),
+    'user_avg_session_time', string.format('%.15g', (n * 37 % 60000 * 10 + 5) / 1000))
+end
+return redis.status_reply('OK')
+"""
+
+
+def csv_of(numbers, salt):
+    return ("entity_id," + ",".join(FEATURES) + "\n" + "".join(
+        "user_%d,%d,%d,%d,%r\n" % (n, *values(n + salt)) for n in numbers)).encode()
+
+
+def http_post(path, content_type, body):
+    return (f"POST {path} HTTP/1.1\r\n" + HEADERS.format(accept="*/*") +
+            f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+def bulk_write(numbers, salt):
+    return http_post("/features/ingest/bulk", "text/csv", csv_of(numbers, salt))
+
+
+def single_write(n, salt):
+    """One row per request, by the route of the contract."""
+    body = json.dumps({"entity_id": user_id(n), "features": [
+        {"feature_name": name, "value": value}
+        for name, value in zip(FEATURES, values(n + salt))]}, separators=(",", ":"))
+    return http_post("/features/ingest", "application/json", body.encode())
+
+
+# The same row for PostgreSQL, by pgbench, which knows :users.
+POSTGRES_TABLE = """
+CREATE TABLE features (entity_id text PRIMARY KEY, user_age bigint, user_clicks_30d bigint,
+    user_purchases_7d bigint, user_avg_session_time double precision, event_time timestamptz)
+"""
+POSTGRES_UPSERT = r"""
+\set n random(0, :users - 1)
+\set age 18 + :n % 70
+\set clicks :n * 7919 % 1000
+\set purchases :n % 20
+\set session (:n * 37 % 60000 * 10 + 5) / 1000.0
+INSERT INTO features
+VALUES ('user_' || :n::text, :age, :clicks, :purchases, :session, now())
+ON CONFLICT (entity_id) DO UPDATE SET user_age = excluded.user_age,
+    user_clicks_30d = excluded.user_clicks_30d, user_purchases_7d = excluded.user_purchases_7d,
+    user_avg_session_time = excluded.user_avg_session_time, event_time = excluded.event_time;
+"""
+
+
 def hmget(n):
     return resp("HMGET", f"user:{user_id(n)}:features", *FEATURES)
 
