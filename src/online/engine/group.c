@@ -7,7 +7,7 @@
 
 void group_init(struct group *group, struct epoch_limbo *limbo, uint64_t *memory_bytes)
 {
-    *group = (struct group){.limbo = limbo, .memory_bytes = memory_bytes};
+    *group = (struct group){.memory = {.bytes = memory_bytes, .limbo = limbo}};
 }
 
 void group_fini(struct group *group)
@@ -84,17 +84,17 @@ struct group_row *group_row_of(struct group *group, struct table *table, str ent
 static void discard(struct group *group, const struct group_row *at, struct row *row)
 {
     if (row != NULL && row != at->held)
-        row_destroy(row, group->memory_bytes);
+        row_destroy(row, group->memory.bytes);
 }
 
 static status reserve(struct group *group, struct group_row *at, uint64_t budget_bytes)
 {
     /* Publishing must not fail: it retires at most a row and an array for each, and an array now. */
-    if (!epoch_limbo_reserve(group->limbo, 2 * (size_t)group->row_count + 1))
+    if (!epoch_limbo_reserve(group->memory.limbo, 2 * (size_t)group->row_count + 1))
         return status_of(STATUS_OUT_OF_MEMORY);
     if (at->held != NULL || at->is_reserved)
         return OK;
-    TRY(table_reserve(at->table, at->hash, budget_bytes));
+    TRY(table_reserve(at->table, at->hash, budget_bytes, &group->memory));
     at->is_reserved = true;
     return OK;
 }
@@ -159,11 +159,12 @@ static int publish_row(struct group *group, struct group_row *at)
         change = -1;
     }
     if (at->held != NULL && at->prepared != at->held)
-        epoch_retire(group->limbo, at->held, memory_size(at->held), free_row, group->memory_bytes);
+        epoch_retire(group->memory.limbo, at->held, memory_size(at->held), free_row,
+                     group->memory.bytes);
     if (at->is_reserved)
         table_unreserve(at->table, at->hash);
     if (change < 0)
-        table_shrink(at->table, at->hash);
+        table_shrink(at->table, at->hash, &group->memory);
     return change;
 }
 

@@ -20,8 +20,7 @@ struct group_row {
 };
 
 struct group {
-    struct epoch_limbo *limbo;
-    uint64_t *memory_bytes;
+    struct table_memory memory;
     struct group_row *rows;
     uint32_t row_count;
     uint32_t capacity;

@@ -34,7 +34,7 @@ static status table_for(struct prepare *prepare, uint32_t entity_index, uint64_t
     if (table == NULL) {
         if (budget_bytes < sizeof(*table))
             return status_of(STATUS_STORE_FULL);
-        table = table_create(&prepare->limbo, &prepare->memory_bytes);
+        table = table_create(&prepare->group.memory);
         if (table == NULL)
             return status_of(STATUS_OUT_OF_MEMORY);
         atomic_store_explicit(&prepare->engine->tables[entity_index], table, memory_order_release);

@@ -388,7 +388,7 @@ static void fini(struct writer *writer)
 {
     struct prepare *prepare = &writer->prepare;
     for (uint32_t i = 0; i < LIMIT_ENTITIES; i++)
-        table_destroy(engine_table(writer->engine, i));
+        table_destroy(engine_table(writer->engine, i), &prepare->memory_bytes);
     group_fini(&prepare->group);
     epoch_limbo_fini(&prepare->limbo);
     statistics_store_fini(&prepare->statistics);

@@ -13,6 +13,7 @@ struct bed {
     struct epoch epoch;
     struct epoch_limbo limbo;
     uint64_t memory_bytes;
+    struct table_memory memory;
     struct table *table;
     struct row_draft draft;
 };
@@ -24,14 +25,15 @@ static struct bed *bed_create(void)
     memset(bed, 0, sizeof(*bed));
     epoch_init(&bed->epoch);
     epoch_limbo_init(&bed->limbo, &bed->epoch);
-    bed->table = table_create(&bed->limbo, &bed->memory_bytes);
+    bed->memory = (struct table_memory){.bytes = &bed->memory_bytes, .limbo = &bed->limbo};
+    bed->table = table_create(&bed->memory);
     assert_non_null(bed->table);
     return bed;
 }
 
 static void bed_destroy(struct bed *bed)
 {
-    table_destroy(bed->table);
+    table_destroy(bed->table, &bed->memory_bytes);
     epoch_limbo_fini(&bed->limbo);
     assert_int_equal(bed->memory_bytes, 0);
     free(bed);
@@ -55,7 +57,7 @@ static void insert(struct bed *bed, uint32_t n)
     char text[16];
     str id = id_of(n, text);
     assert_true(epoch_limbo_reserve(&bed->limbo, 1));
-    assert_true(status_is_ok(table_reserve(bed->table, table_hash(id), PLENTY)));
+    assert_true(status_is_ok(table_reserve(bed->table, table_hash(id), PLENTY, &bed->memory)));
     table_insert(bed->table, table_hash(id), row_of(bed, id));
 }
 
@@ -73,7 +75,7 @@ static void remove_row(struct bed *bed, uint32_t n)
     struct row *row = (struct row *)(uintptr_t)find(bed, n);
     table_remove(bed->table, table_hash(id), row);
     assert_true(epoch_limbo_reserve(&bed->limbo, 1));
-    table_shrink(bed->table, table_hash(id));
+    table_shrink(bed->table, table_hash(id), &bed->memory);
     row_destroy(row, &bed->memory_bytes);
     epoch_reclaim(&bed->limbo);
 }
@@ -184,7 +186,7 @@ static void equal_hashes_are_told_apart(void **state)
     str ids[] = {STR("a"), STR("b"), STR("c")};
     for (int i = 0; i < 2; i++) {
         assert_true(epoch_limbo_reserve(&bed->limbo, 1));
-        assert_true(status_is_ok(table_reserve(bed->table, hash, PLENTY)));
+        assert_true(status_is_ok(table_reserve(bed->table, hash, PLENTY, &bed->memory)));
         table_insert(bed->table, hash, row_of(bed, ids[i]));
     }
     const struct row *a = table_find(bed->table, hash, ids[0]);
@@ -204,11 +206,12 @@ static void growing_minds_budget_and_memory(void **state)
     struct bed *bed = bed_create();
     const uint64_t hash = 12345;
     assert_true(epoch_limbo_reserve(&bed->limbo, 1));
-    assert_int_equal(table_reserve(bed->table, hash, 63).code, STATUS_STORE_FULL);
+    assert_int_equal(table_reserve(bed->table, hash, 63, &bed->memory).code, STATUS_STORE_FULL);
     memory_fail_after(0);
-    assert_int_equal(table_reserve(bed->table, hash, PLENTY).code, STATUS_OUT_OF_MEMORY);
+    assert_int_equal(table_reserve(bed->table, hash, PLENTY, &bed->memory).code,
+                     STATUS_OUT_OF_MEMORY);
     memory_fail_after(UINT64_MAX);
-    assert_true(status_is_ok(table_reserve(bed->table, hash, 64)));
+    assert_true(status_is_ok(table_reserve(bed->table, hash, 64, &bed->memory)));
     table_unreserve(bed->table, hash);
     bed_destroy(bed);
 }
