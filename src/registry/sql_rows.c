@@ -79,22 +79,30 @@ str sql_as_text(const struct sql_value *column)
     return column->type == SQL_TEXT ? column->text : str_of(NULL, 0);
 }
 
-int64_t sql_as_time(const struct sql_value *column)
+bool sql_read_time(const struct sql_value *column, int64_t *out_us)
 {
     char with_offset[64];
-    int64_t us;
-    if (column->type == SQL_INTEGER && !__builtin_mul_overflow(column->integer, 1000000, &us))
-        return us >= CLOCK_MIN_US && us <= CLOCK_MAX_US ? us : 0;
-    if (column->type == SQL_REAL && fabs(column->real) < 6e10)
-        return (int64_t)(column->real * 1e6);
+    if (column->type == SQL_INTEGER)
+        return !__builtin_mul_overflow(column->integer, 1000000, out_us) &&
+               *out_us >= CLOCK_MIN_US && *out_us <= CLOCK_MAX_US;
+    if (column->type == SQL_REAL && fabs(column->real) < 6e10) {
+        *out_us = llround(column->real * 1e6);
+        return true;
+    }
     str text = sql_as_text(column);
-    if (clock_parse_rfc3339(text, &us))
-        return us;
+    if (clock_parse_rfc3339(text, out_us))
+        return true;
     if (text.len == 0 || text.len >= sizeof(with_offset))
-        return 0;
+        return false;
     memcpy(with_offset, text.data, text.len);
     with_offset[text.len] = 'Z';
-    return clock_parse_rfc3339(str_of(with_offset, text.len + 1), &us) ? us : 0;
+    return clock_parse_rfc3339(str_of(with_offset, text.len + 1), out_us);
+}
+
+int64_t sql_as_time(const struct sql_value *column)
+{
+    int64_t us;
+    return sql_read_time(column, &us) ? us : 0;
 }
 
 static struct optional_str as_optional_text(const struct sql_value *column)

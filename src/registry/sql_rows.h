@@ -21,8 +21,9 @@ struct sql_value sql_optional_real(const struct optional_double *number);
 MUST_CHECK bool sql_as_integer(const struct sql_value *column, int64_t *out);
 /* Empty for all but text. */
 str sql_as_text(const struct sql_value *column);
-/* Also what other writers leave: no offset (then UTC), seconds as a number; 0 if unreadable. */
-int64_t sql_as_time(const struct sql_value *column);
+/* Also what other writers leave: no offset (then UTC), seconds since 1970 as a number. */
+MUST_CHECK bool sql_read_time(const struct sql_value *column, int64_t *out_us);
+int64_t sql_as_time(const struct sql_value *column); /* 0 if unreadable */
 
 /* One row of features; texts stay borrowed, versions are the caller's to add. */
 MUST_CHECK status sql_read_feature(const struct sql_value *columns, unsigned count,

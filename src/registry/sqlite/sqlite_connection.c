@@ -158,21 +158,37 @@ static status step_all(struct sqlite_connection *self, sqlite3_stmt *statement,
     return code == SQLITE_DONE ? OK : sqlite_connection_failure(self, code, error);
 }
 
+static status run(struct sqlite_connection *self, sqlite3_stmt *statement,
+                  const struct sql_value *parameters, unsigned count,
+                  const struct sql_receiver *receiver, struct error *error)
+{
+    ASSERT((int)count == sqlite3_bind_parameter_count(statement));
+    for (unsigned i = 0; i < count; i++) {
+        int code = bind_value(statement, (int)i + 1, &parameters[i]);
+        if (code != SQLITE_OK)
+            return sqlite_connection_failure(self, code, error);
+    }
+    return step_all(self, statement, receiver, error);
+}
+
+status sqlite_connection_run(struct sqlite_connection *self, const char *sql,
+                             const struct sql_value *parameters, unsigned count,
+                             const struct sql_receiver *receiver, struct error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    TRY(prepare(self, sql, &statement, error));
+    status s = run(self, statement, parameters, count, receiver, error);
+    sqlite3_finalize(statement);
+    return s;
+}
+
 static status execute(struct sql_connection *connection, enum sql_statement statement,
                       const struct sql_value *parameters, unsigned count,
                       const struct sql_receiver *receiver, struct error *error)
 {
     struct sqlite_connection *self = self_of(connection);
     sqlite3_stmt *prepared = self->statements[statement];
-    status s = OK;
-    ASSERT((int)count == sqlite3_bind_parameter_count(prepared));
-    for (unsigned i = 0; i < count && status_is_ok(s); i++) {
-        int code = bind_value(prepared, (int)i + 1, &parameters[i]);
-        if (code != SQLITE_OK)
-            s = sqlite_connection_failure(self, code, error);
-    }
-    if (status_is_ok(s))
-        s = step_all(self, prepared, receiver, error);
+    status s = run(self, prepared, parameters, count, receiver, error);
     sqlite3_reset(prepared);
     sqlite3_clear_bindings(prepared);
     return s;

@@ -22,6 +22,10 @@ MUST_CHECK status sqlite_connection_prepare(struct sqlite_connection *self, stru
 /* Takes NULL. */
 void sqlite_connection_close(struct sqlite_connection *self);
 
+/* One statement, run once, with parameters ?1, ?2, …; `receiver` may be NULL. */
+MUST_CHECK status sqlite_connection_run(struct sqlite_connection *self, const char *sql,
+                                        const struct sql_value *parameters, unsigned count,
+                                        const struct sql_receiver *receiver, struct error *error);
 /* One or more statements without parameters. */
 MUST_CHECK status sqlite_connection_script(struct sqlite_connection *self, const char *sql,
                                            struct error *error);

@@ -2,7 +2,8 @@
 
 #include <inttypes.h>
 
-#include "base/clock.h"
+#include "registry/sql_rows.h"
+#include "registry/sqlite/sqlite_adopt.h"
 
 /* AUTOINCREMENT: an id is never given twice, not even after the last row was deleted. */
 static const char CREATE_TABLES[] =
@@ -66,23 +67,6 @@ static const char CREATE_TABLES[] =
     "CREATE TABLE catalog_revision (revision INTEGER NOT NULL);"
     "INSERT INTO catalog_revision (revision) VALUES (0);";
 
-/* What is not a JSON object becomes an empty one: nobody reads it as anything else. */
-static const char ADOPT_ROWS[] =
-    "INSERT INTO features (id, name, description, data_type, entity, feature_group, is_nullable,"
-    " source, transformation, min_value, max_value, mean_value, std_dev, ttl_seconds, tags,"
-    " created_at, updated_at) SELECT id, name, description, data_type, coalesce(entity, 'user'),"
-    " feature_group, coalesce(is_nullable, 1), source, transformation, min_value, max_value,"
-    " mean_value, std_dev, nullif(ttl_seconds, 0),"
-    " CASE WHEN json_valid(tags) AND json_type(tags) = 'object' THEN json(tags) ELSE '{}' END,"
-    " coalesce(created_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),"
-    " coalesce(updated_at, created_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"
-    " FROM features_before_featured;"
-    "INSERT INTO feature_versions (feature_id, version_number, data_type, dead_before_us,"
-    " created_at) SELECT id, 1, data_type, -9223372036854775808, created_at FROM features;"
-    "INSERT INTO entities (name, join_keys, created_at) SELECT entity,"
-    " json_array(json_object('name', entity || '_id', 'data_type', 'string')), min(created_at)"
-    " FROM features GROUP BY entity;";
-
 static status create_tables(struct sqlite_connection *connection, struct error *error)
 {
     int64_t adopted;
@@ -92,9 +76,9 @@ static status create_tables(struct sqlite_connection *connection, struct error *
                                   0, &adopted, error));
     if (adopted)
         TRY(sqlite_connection_script(
-            connection, "ALTER TABLE features RENAME TO features_before_featured", error));
+            connection, "ALTER TABLE features RENAME TO " SQLITE_ADOPTED_TABLE, error));
     TRY(sqlite_connection_script(connection, CREATE_TABLES, error));
-    return adopted ? sqlite_connection_script(connection, ADOPT_ROWS, error) : OK;
+    return adopted ? sqlite_adopt_features(connection, error) : OK;
 }
 
 /* Only ever appended to: number = place in the list. */
@@ -108,16 +92,18 @@ static const struct migration {
 static status record_migration(struct sqlite_connection *connection, int number, const char *name,
                                struct error *error)
 {
-    char now[CLOCK_RFC3339_MAX];
-    size_t now_len = clock_format_rfc3339(clock_wall_us(), now);
-    char *sql = sqlite3_mprintf("INSERT INTO schema_migrations (version, name, applied_at) "
-                                "VALUES (%d, %Q, '%.*s')",
-                                number, name, (int)now_len, now);
-    if (sql == NULL)
-        return sqlite_connection_failure(connection, SQLITE_NOMEM, error);
-    status s = sqlite_connection_script(connection, sql, error);
-    sqlite3_free(sql);
-    return s;
+    struct sql_time now;
+    const struct sql_value row[] = {sql_integer(number), sql_text(str_from_cstr(name)),
+                                    sql_time_of(clock_wall_us(), &now)};
+    TRY(sqlite_connection_script(connection,
+                                 "CREATE TABLE IF NOT EXISTS schema_migrations ("
+                                 " version INTEGER PRIMARY KEY,"
+                                 " name TEXT NOT NULL,"
+                                 " applied_at TEXT NOT NULL)",
+                                 error));
+    return sqlite_connection_run(
+        connection, "INSERT INTO schema_migrations (version, name, applied_at) VALUES (?1, ?2, ?3)",
+        row, ARRAY_LEN(row), NULL, error);
 }
 
 static status apply_migration(struct sqlite_connection *connection, int number, struct error *error)
@@ -134,18 +120,26 @@ static status apply_migration(struct sqlite_connection *connection, int number, 
     return s;
 }
 
+/* The number of the last migration; 0 for a file that is not ours yet. */
+static status read_version(struct sqlite_connection *connection, int64_t *out, struct error *error)
+{
+    int64_t is_ours;
+    TRY(sqlite_connection_integer(connection,
+                                  "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND "
+                                  "name = 'schema_migrations'",
+                                  0, &is_ours, error));
+    *out = 0;
+    if (!is_ours)
+        return OK;
+    return sqlite_connection_integer(
+        connection, "SELECT coalesce(max(version), 0) FROM schema_migrations", 0, out, error);
+}
+
 status sqlite_schema_migrate(struct sqlite_connection *connection, struct error *error)
 {
     int64_t version;
     const int newest = (int)ARRAY_LEN(MIGRATIONS);
-    TRY(sqlite_connection_script(connection,
-                                 "CREATE TABLE IF NOT EXISTS schema_migrations ("
-                                 " version INTEGER PRIMARY KEY,"
-                                 " name TEXT NOT NULL,"
-                                 " applied_at TEXT NOT NULL)",
-                                 error));
-    TRY(sqlite_connection_integer(
-        connection, "SELECT coalesce(max(version), 0) FROM schema_migrations", 0, &version, error));
+    TRY(read_version(connection, &version, error));
     if (version > newest)
         return error_set(error, STATUS_UNAVAILABLE, "registry",
                          "it was written by a newer release (schema %" PRId64
