@@ -127,6 +127,8 @@ struct online_durability {
     uint64_t recovery_rows;
     uint64_t recovery_records;
     uint64_t recovery_cut_bytes;
+    const char *recovery_cut_path; /* where; the store's text, NULL if nothing was cut */
+    uint64_t recovery_cut_offset;
 };
 
 /* Figures for /metrics, readable by any thread. */
@@ -157,6 +159,8 @@ struct online_driver {
     /* The store's clock: never steps back; what TTL is measured by. Any thread. */
     int64_t (*now_us)(struct online_store *store);
     status (*check)(struct online_store *store, struct error *error) MUST_CHECK;
+    /* OK, or why nothing can be written although reading goes on. Any thread. */
+    status (*check_ingestion)(struct online_store *store, struct error *error) MUST_CHECK;
     void (*close)(struct online_store *store); /* ends its threads, frees */
 };
 

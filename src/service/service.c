@@ -5,3 +5,8 @@ status service_check(struct service *service, struct error *error)
     TRY(service->registry->driver->check(service->registry, error));
     return service->online->driver->check(service->online, error);
 }
+
+status service_check_ingestion(struct service *service, struct error *error)
+{
+    return service->online->driver->check_ingestion(service->online, error);
+}
