@@ -7,6 +7,9 @@
     (UINT64_C(16) << 20)                 /* below, not even the empty tables and queues fit        \
                                           */
 #define TIMEOUT_MS_MAX INT64_C(86400000) /* a day: longer is a slip of the unit */
+#define PERIOD_MS_MAX INT64_C(3155760000000) /* 100 years: times stay far from overflow */
+#define MIN_SEGMENT_BYTES (UINT64_C(64) << 10)     /* below, the log is mostly file headers */
+#define MIN_SNAPSHOT_LOG_BYTES (UINT64_C(64) << 10)
 
 /* The fallbacks of the limits are those of http/http_limits.h; a test holds them together. */
 static const struct cli_option OPTIONS[] = {
@@ -22,6 +25,49 @@ static const struct cli_option OPTIONS[] = {
      .fallback = "./featured-data",
      .setting = true,
      .help = "The data directory; made if it is not there. One server at a time uses it."},
+    {.name = "fsync",
+     .value = "WHEN",
+     .fallback = "always",
+     .setting = true,
+     .choices = "always|interval|never",
+     .help = "When what was written is forced to the disk: before it is acknowledged; once per "
+             "--fsync-interval-ms; or when the system likes. The end of the process alone "
+             "(kill -9) loses nothing under any of them, the loss of power does under the last "
+             "two."},
+    {.name = "fsync-interval-ms",
+     .value = "MS",
+     .fallback = "1000",
+     .setting = true,
+     .help = "With --fsync interval: the most that a loss of power can cost."},
+    {.name = "snapshot-interval",
+     .value = "DURATION",
+     .fallback = "1h",
+     .setting = true,
+     .help = "Write a snapshot after this time if anything was written (90s, 15m, 1h, 7d); 0: "
+             "never by time. A snapshot shortens the next start and lets old log segments go."},
+    {.name = "snapshot-log-bytes",
+     .value = "SIZE",
+     .fallback = "256MiB",
+     .setting = true,
+     .help = "Write a snapshot when the log has grown by this much since the last one, or by the "
+             "last one's size if that is more."},
+    {.name = "log-segment-bytes",
+     .value = "SIZE",
+     .fallback = "64MiB",
+     .setting = true,
+     .help = "The size of one file of the log; at least 64KiB."},
+    {.name = "log-retention",
+     .value = "DURATION",
+     .fallback = "0",
+     .setting = true,
+     .help = "Keep log segments for this time (12h, 7d) although a snapshot holds what is in "
+             "them; 0: not at all."},
+    {.name = "recover",
+     .value = "WHAT",
+     .choices = "truncate",
+     .help = "Once, after a start that failed because the log or a snapshot is damaged: go on "
+             "without what follows the damage. Take a copy of the directory first. No setting: "
+             "it would hide the next damage."},
     {.name = "threads",
      .value = "N",
      .setting = true,
@@ -96,9 +142,12 @@ const struct cli_command CLI_SERVE = {
     .summary = "run the server",
     .operands = "",
     .description =
-        "Runs the feature store: definitions in SQLite in the data directory, the newest values in "
-        "memory, HTTP and JSON on one address. Nothing else needs to be installed or started. "
-        "SIGTERM and SIGINT end it after the requests under way.",
+        "Runs the feature store: definitions in SQLite, the newest values in memory and, before "
+        "they are acknowledged, in a log on disk; HTTP and JSON on one address. Nothing else "
+        "needs to be installed or started. SIGTERM and SIGINT end it after the requests under "
+        "way; SIGUSR1 asks for a snapshot.\n\n"
+        "A start brings back what the data directory holds; until then requests are answered 503 "
+        "and GET /ready says how far it is.",
     .examples =
         "featured serve\ton http://127.0.0.1:8000, data in ./featured-data\n"
         "featured serve --listen :8000 --max-memory 8GiB\ton every address, memory bounded\n"
@@ -142,6 +191,39 @@ static bool take_timeout(const struct cli_arguments *arguments, const char *name
                               least > 0 ? "expected milliseconds or 30s, 2m; from 1 ms to a day"
                                         : "expected milliseconds or 30s, 2m; at most a day");
     return false;
+}
+
+/* A bare number counts seconds. */
+static bool take_period(const struct cli_arguments *arguments, const char *name, int64_t *out)
+{
+    int64_t ms;
+    const char *text = cli_argument(arguments, name);
+    if (units_parse_duration_ms(str_from_cstr(text), 1000, &ms) && ms <= PERIOD_MS_MAX) {
+        *out = ms;
+        return true;
+    }
+    (void)cli_argument_refuse(arguments, name, "expected a time such as 90s, 15m, 12h or 7d, or 0");
+    return false;
+}
+
+static enum log_fsync fsync_of(const char *word)
+{
+    if (strcmp(word, "always") == 0)
+        return LOG_FSYNC_ALWAYS;
+    return strcmp(word, "interval") == 0 ? LOG_FSYNC_INTERVAL : LOG_FSYNC_NEVER;
+}
+
+/* The words were checked by the table. */
+static bool take_durability(const struct cli_arguments *arguments, struct serve_options *out)
+{
+    out->fsync = fsync_of(cli_argument(arguments, "fsync"));
+    out->recover_truncate = cli_argument(arguments, "recover") != NULL;
+    return take_timeout(arguments, "fsync-interval-ms", 1, &out->fsync_interval_ms) &&
+           take_period(arguments, "snapshot-interval", &out->snapshot_interval_ms) &&
+           take_period(arguments, "log-retention", &out->log_retention_ms) &&
+           take_size(arguments, "snapshot-log-bytes", MIN_SNAPSHOT_LOG_BYTES,
+                     &out->snapshot_log_bytes) &&
+           take_size(arguments, "log-segment-bytes", MIN_SEGMENT_BYTES, &out->log_segment_bytes);
 }
 
 static bool take_limits(const struct cli_arguments *arguments, struct http_limits *out)
@@ -221,7 +303,7 @@ int serve_options_parse(int argc, char **argv, struct serve_options *out)
         return result;
     const struct cli_arguments *arguments = &out->arguments;
     if (take_texts(arguments, out) && take_resources(arguments, out) &&
-        take_limits(arguments, &out->limits) &&
+        take_durability(arguments, out) && take_limits(arguments, &out->limits) &&
         take_timeout(arguments, "drain-timeout-ms", 0, &out->drain_timeout_ms))
         return CLI_CONTINUE;
     cli_arguments_fini(&out->arguments);

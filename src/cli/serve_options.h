@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/units.h"
 #include "http/http_limits.h"
+#include "log/log_writer.h"
 
 #define SERVE_THREADS_MAX 128u
 
@@ -18,6 +19,13 @@ struct serve_options {
     const char *data_dir;
     unsigned threads;
     uint64_t max_memory_bytes;
+    enum log_fsync fsync;
+    int64_t fsync_interval_ms;
+    int64_t snapshot_interval_ms; /* 0: not by time */
+    uint64_t snapshot_log_bytes;
+    uint64_t log_segment_bytes;
+    int64_t log_retention_ms;
+    bool recover_truncate;
     struct http_limits limits;
     int64_t drain_timeout_ms;
     const char *cors_origin; /* NULL: CORS is off */

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "http/http_limits.h"
+#include "log/log_writer.h"
 
 #define SERVER_THREADS_MAX 128u
 
@@ -14,14 +15,22 @@ struct server_options {
     const char *data_dir;
     unsigned threads; /* event loops, 1 … SERVER_THREADS_MAX */
     uint64_t max_memory_bytes;
+    enum log_fsync fsync;
+    int64_t fsync_interval_ms;
+    int64_t snapshot_interval_ms; /* 0: not by time */
+    uint64_t snapshot_log_bytes;
+    uint64_t log_segment_bytes;
+    int64_t log_retention_ms;
+    bool recover_truncate;
     struct http_limits limits;
     int64_t drain_timeout_ms;
     const char *cors_origin; /* NULL: off */
     bool strict;
 };
 
-/* Returns when the server has ended: OK after a signal, else what kept it from starting. Once ready,
- * prints "featured VERSION ready on http://HOST:PORT" on standard output. */
+/* Returns when the server has ended: OK after a signal, else what kept it from starting or from
+ * recovering. Listens while it recovers (/ready says how far it is); once ready, prints "featured
+ * VERSION ready on http://HOST:PORT" on standard output. */
 MUST_CHECK status server_run(const struct server_options *options, struct error *error);
 
 #endif

@@ -53,6 +53,13 @@ static void nothing_said_gives_the_defaults(void **state)
     assert_int_equal(options.limits.write_timeout_ms, limits.write_timeout_ms);
     assert_int_equal(options.limits.connections, limits.connections);
     assert_int_equal(options.drain_timeout_ms, 10000);
+    assert_int_equal(options.fsync, LOG_FSYNC_ALWAYS);
+    assert_int_equal(options.fsync_interval_ms, 1000);
+    assert_int_equal(options.snapshot_interval_ms, 3600000);
+    assert_int_equal(options.snapshot_log_bytes, 256 << 20);
+    assert_int_equal(options.log_segment_bytes, LOG_SEGMENT_BYTES_DEFAULT);
+    assert_int_equal(options.log_retention_ms, 0);
+    assert_false(options.recover_truncate);
     assert_null(options.cors_origin);
     assert_false(options.strict);
     assert_int_equal(options.log_level, LOG_INFO);
@@ -66,7 +73,10 @@ static void every_option_arrives(void **state)
                            "--max-header-bytes=8k", "--max-body-bytes=1M", "--max-bulk-bytes=2G",
                            "--max-connections=5", "--idle-timeout-ms=2s", "--read-timeout-ms=3000",
                            "--write-timeout-ms=1m", "--drain-timeout-ms=0",
-                           "--cors-origin=https://a.example:8443", "--strict", "--log-level=debug"),
+                           "--cors-origin=https://a.example:8443", "--strict", "--log-level=debug",
+                           "--fsync=never", "--fsync-interval-ms=5s", "--snapshot-interval=90",
+                           "--snapshot-log-bytes=1M", "--log-segment-bytes=64KiB",
+                           "--log-retention=7d", "--recover=truncate"),
                      CLI_CONTINUE);
     assert_string_equal(options.host, "::1");
     assert_int_equal(options.port, 0);
@@ -84,6 +94,36 @@ static void every_option_arrives(void **state)
     assert_string_equal(options.cors_origin, "https://a.example:8443");
     assert_true(options.strict);
     assert_int_equal(options.log_level, LOG_DEBUG);
+    assert_int_equal(options.fsync, LOG_FSYNC_NEVER);
+    assert_int_equal(options.fsync_interval_ms, 5000);
+    assert_int_equal(options.snapshot_interval_ms, 90000);
+    assert_int_equal(options.snapshot_log_bytes, 1 << 20);
+    assert_int_equal(options.log_segment_bytes, 64 << 10);
+    assert_int_equal(options.log_retention_ms, INT64_C(7) * 86400000);
+    assert_true(options.recover_truncate);
+    serve_options_fini(&options);
+}
+
+static void each_word_of_fsync(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE("--fsync", "interval", "--snapshot-interval=0"), CLI_CONTINUE);
+    assert_int_equal(options.fsync, LOG_FSYNC_INTERVAL);
+    assert_int_equal(options.snapshot_interval_ms, 0);
+    serve_options_fini(&options);
+    assert_int_equal(PARSE("--fsync", "always"), CLI_CONTINUE);
+    assert_int_equal(options.fsync, LOG_FSYNC_ALWAYS);
+    serve_options_fini(&options);
+}
+
+/* A variable that stays set would cut at every damage to come. */
+static void recover_is_no_setting(void **state)
+{
+    (void)state;
+    setenv("FEATURED_RECOVER", "truncate", 1);
+    assert_int_equal(PARSE("--"), CLI_CONTINUE);
+    assert_false(options.recover_truncate);
+    unsetenv("FEATURED_RECOVER");
     serve_options_fini(&options);
 }
 
@@ -105,6 +145,10 @@ static void wrong_values_are_refused(void **state)
         "--idle-timeout-ms=0",  "--read-timeout-ms=-1", "--write-timeout-ms=2d",
         "--drain-timeout-ms=x", "--cors-origin=a b",    "--cors-origin=https://a/b",
         "--log-level=loud",     "--strict=2",           "operand",
+        "--fsync=sometimes",    "--fsync=",             "--fsync-interval-ms=0",
+        "--recover=all",        "--recover=",           "--snapshot-interval=soon",
+        "--log-retention=-1",   "--log-retention=200y", "--snapshot-log-bytes=1k",
+        "--log-segment-bytes=65535",
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++)
@@ -124,6 +168,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_said_gives_the_defaults),
         cmocka_unit_test(every_option_arrives),
+        cmocka_unit_test(each_word_of_fsync),
+        cmocka_unit_test(recover_is_no_setting),
         cmocka_unit_test(no_host_is_every_address),
         cmocka_unit_test(wrong_values_are_refused),
         cmocka_unit_test(defaults_fit_the_machine),
