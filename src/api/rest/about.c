@@ -21,13 +21,24 @@ void api_health(struct http_exchange *exchange)
     api_respond_json(exchange, STR("{\"status\":\"healthy\"}"));
 }
 
+/* A store that takes no writes still answers reads: it stays in the load balancer, and says so. */
 void api_ready(struct http_exchange *exchange)
 {
     struct error *error = api_error(exchange);
-    if (status_is_ok(service_check(api_of(exchange)->service, error)))
-        api_respond_json(exchange, STR("{\"status\":\"ready\"}"));
-    else
+    struct service *service = api_of(exchange)->service;
+    if (!status_is_ok(service_check(service, error))) {
         api_fail(exchange, error);
+        return;
+    }
+    if (status_is_ok(service_check_ingestion(service, error))) {
+        api_respond_json(exchange, STR("{\"status\":\"ready\"}"));
+        return;
+    }
+    struct buffer *out = api_respond_json_begin(exchange);
+    buffer_append_str(out, STR("{\"status\":\"ready\",\"ingestion\":"));
+    json_append_string(out, str_from_cstr(error->detail));
+    buffer_append_char(out, '}');
+    http_respond_end(exchange);
 }
 
 void api_openapi(struct http_exchange *exchange)

@@ -16,6 +16,13 @@ static void append_figure(struct buffer *out, const char *name, const char *type
                          (unsigned long long)value);
 }
 
+static void append_seconds(struct buffer *out, const char *name, const char *type,
+                           const char *help, double seconds)
+{
+    buffer_append_format(out, "# HELP %s %s\n# TYPE %s %s\n%s %.9f\n", name, help, name, type, name,
+                         seconds);
+}
+
 static uint64_t load(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
@@ -37,6 +44,73 @@ static void append_service(struct buffer *out, const struct api *api)
                   values);
     append_figure(out, "featured_names_unregistered_total", "counter",
                   "Feature names asked for that are not registered.", unregistered);
+}
+
+static void append_log(struct buffer *out, const struct online_durability *facts)
+{
+    append_figure(out, "featured_log_closed", "gauge",
+                  "1 after a failed sync or write: nothing is written until a restart.",
+                  facts->log_closed);
+    append_figure(out, "featured_log_segments", "gauge", "Files of the log.", facts->log_segments);
+    append_figure(out, "featured_log_segment_bytes", "gauge",
+                  "What they take on disk, preallocated space included.",
+                  facts->log_segment_bytes);
+    append_figure(out, "featured_log_written_bytes_total", "counter", "Bytes written to the log.",
+                  facts->log_bytes_written);
+    append_figure(out, "featured_log_groups_total", "counter",
+                  "Groups of requests written, each by one write.", facts->log_groups);
+    append_figure(out, "featured_log_failures_total", "counter",
+                  "Groups that could not be written and were answered 503.", facts->log_failures);
+    append_figure(out, "featured_log_syncs_total", "counter", "Syncs (fsync) of the log.",
+                  facts->log_syncs);
+    append_seconds(out, "featured_log_sync_seconds_total", "counter", "Time they took together.",
+                   (double)facts->log_sync_ns / 1e9);
+    append_figure(out, "featured_log_written_lsn", "counter",
+                  "Last log sequence number written.", facts->log_written_lsn);
+    append_figure(out, "featured_log_synced_lsn", "counter",
+                  "Last log sequence number that a loss of power cannot take.",
+                  facts->log_synced_lsn);
+}
+
+static void append_snapshots(struct buffer *out, const struct online_durability *facts)
+{
+    append_figure(out, "featured_snapshots_total", "counter", "Snapshots made.", facts->snapshots);
+    append_figure(out, "featured_snapshot_failures_total", "counter",
+                  "Snapshots that could not be made; they are tried again.",
+                  facts->snapshot_failures);
+    append_figure(out, "featured_snapshot_running", "gauge", "1 while one is being written.",
+                  facts->snapshot_running);
+    append_figure(out, "featured_snapshot_written_bytes_total", "counter",
+                  "Bytes written to snapshots.", facts->snapshot_bytes_written);
+    append_figure(out, "featured_snapshot_bytes", "gauge", "Size of the last one.",
+                  facts->snapshot_bytes);
+    append_figure(out, "featured_snapshot_rows", "gauge", "Rows in the last one.",
+                  facts->snapshot_rows);
+    append_figure(out, "featured_snapshot_lsn", "counter",
+                  "The last one holds everything up to this log sequence number.",
+                  facts->snapshot_lsn);
+    append_seconds(out, "featured_snapshot_started_time_seconds", "gauge",
+                   "When the last one was begun; 0: none by this process.",
+                   (double)facts->snapshot_started_us / 1e6);
+    append_seconds(out, "featured_snapshot_duration_seconds", "gauge", "How long it took.",
+                   (double)facts->snapshot_duration_ns / 1e9);
+    append_figure(out, "featured_log_bytes_since_snapshot", "gauge",
+                  "What the next start reads from the log.", facts->log_bytes_since_snapshot);
+}
+
+static void append_recovery(struct buffer *out, const struct online_durability *facts)
+{
+    append_figure(out, "featured_recovering", "gauge",
+                  "1 while the data directory is read; requests are answered 503.",
+                  facts->recovering);
+    append_seconds(out, "featured_recovery_seconds", "gauge", "How long it took at the start.",
+                   (double)facts->recovery_ns / 1e9);
+    append_figure(out, "featured_recovery_rows", "gauge", "Rows read from the snapshot then.",
+                  facts->recovery_rows);
+    append_figure(out, "featured_recovery_records", "gauge", "Records read from the log then.",
+                  facts->recovery_records);
+    append_figure(out, "featured_recovery_cut_bytes", "gauge",
+                  "Bytes cut off the end of the log then.", facts->recovery_cut_bytes);
 }
 
 static void append_online(struct buffer *out, const struct api *api)
@@ -61,6 +135,11 @@ static void append_online(struct buffer *out, const struct api *api)
                   metrics.lsn);
     append_figure(out, "featured_writes_queued", "gauge", "Requests that wait for the writer.",
                   metrics.writes_queued);
+    if (metrics.durability.enabled) {
+        append_log(out, &metrics.durability);
+        append_snapshots(out, &metrics.durability);
+        append_recovery(out, &metrics.durability);
+    }
 }
 
 static void append_catalog(struct buffer *out, const struct catalog *catalog)
