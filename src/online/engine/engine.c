@@ -114,6 +114,7 @@ static const struct online_driver driver = {
     .metrics = engine_metrics,
     .now_us = engine_now_us,
     .check = engine_check,
+    .check_ingestion = engine_check,
     .close = engine_close,
 };
 
