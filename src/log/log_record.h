@@ -66,8 +66,13 @@ MUST_CHECK bool log_erase_decode(str payload, struct log_erase *out);
 /* The next version id; false after the last (decode has checked that they are all there). */
 bool log_erase_next(struct log_erase *erase, uint64_t *version_id);
 void log_statistics_encode(struct buffer *out, const struct log_statistics *statistics);
-/* Takes one from the front of *payload; false at the end. A payload is a whole number of them. */
+/* Takes one from the front of *payload; false at the end. A payload is a whole number of them: what
+ * is then left in *payload is damage. */
 MUST_CHECK bool log_statistics_next(str *payload, struct log_statistics *out);
+/* A LOG_SNAPSHOT_ROWS record's payload is this, then rows (log_row.h). */
+void log_snapshot_rows_begin(struct buffer *out, str entity);
+/* Takes the entity's name from the front of *payload; what is left are rows. */
+MUST_CHECK bool log_snapshot_rows_decode(str *payload, str *entity);
 void log_snapshot_end_encode(struct buffer *out, const struct log_snapshot_end *end);
 MUST_CHECK bool log_snapshot_end_decode(str payload, struct log_snapshot_end *out);
 

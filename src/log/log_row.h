@@ -22,7 +22,7 @@
 struct log_cell {
     uint64_t version_id;
     int64_t event_time_us;
-    struct value value; /* its type always; the rest unless is_erased */
+    struct value value; /* its type always; the rest unless is_erased (decoded: null) */
     bool is_erased;     /* snapshots: the version of this id was erased up to event_time_us */
 };
 
@@ -39,8 +39,10 @@ struct log_row_encoder {
     struct buffer *out;
     size_t begin;
     int64_t event_time_us;
+    uint8_t size_len; /* bytes kept free for the size */
 };
-/* `size_max`: at least as many bytes as the cells will take: log_cell_size_max() of each. */
+/* `size_max`: at least as many bytes as the cells will take: log_cell_size_max() of each (of an
+ * erased cell: of a null value). */
 void log_row_begin(struct log_row_encoder *encoder, struct buffer *out, str entity_id,
                    int64_t event_time_us, int64_t erased_until_us, uint32_t cell_count,
                    size_t size_max);
@@ -51,7 +53,8 @@ void log_row_end(struct log_row_encoder *encoder);
 /* Decoding. Takes the next row from the front of *payload. */
 enum log_next { LOG_NEXT, LOG_NEXT_END, LOG_NEXT_DAMAGED };
 MUST_CHECK enum log_next log_row_next(str *payload, struct log_row *out);
-/* Takes the next cell of the row from its front. */
+/* Takes the next cell of the row from its front. After the last the row must be empty: read a row
+ * up to LOG_NEXT_END to know that it is whole. */
 MUST_CHECK enum log_next log_cell_next(struct log_row *row, struct log_cell *out);
 
 #endif
