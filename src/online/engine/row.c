@@ -99,6 +99,13 @@ static inline void fill_value(const struct row *row, enum row_cell_kind kind, ui
     }
 }
 
+void row_cell_value(const struct row *row, const struct row_group *group, uint32_t bit,
+                    enum data_type type, struct value *out)
+{
+    struct row_parts of = parts(row);
+    fill_value(row, kind_of(group, bit), value_bits(&of, group, bit), type, out);
+}
+
 static inline void read_cell(const struct row *row, const struct row_parts *of,
                              const struct row_group *group, const struct catalog_version *version,
                              int64_t now_us, struct cell *out)

@@ -74,6 +74,9 @@ bool row_group_next(const struct row *row, uint32_t n, struct row_group *out);
 
 enum row_cell_kind row_group_kind(const struct row_group *group, uint32_t bit);
 int64_t row_cell_event_time(const struct row *row, const struct row_group *group, uint32_t bit);
+/* Of a cell of kind VALUE or BLOB whose slot has this type; borrows from the row. */
+void row_cell_value(const struct row *row, const struct row_group *group, uint32_t bit,
+                    enum data_type type, struct value *out);
 
 /* What a reader is told of each of `versions`, by the clock `now_us`. Values borrow from the row. */
 void row_read(const struct row *row, const struct catalog_version *const *versions, uint32_t count,

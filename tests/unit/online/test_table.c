@@ -242,6 +242,113 @@ static void a_walk_sees_every_row(void **state)
     bed_destroy(bed);
 }
 
+/* Which rows a walk in stretches of `stretch` rows saw; between two stretches `change` may do
+ * anything. Returns how often the walk began anew. */
+static uint32_t walk_shard(struct bed *bed, uint32_t shard, uint32_t stretch, bool *seen,
+                           void (*change)(struct bed *bed))
+{
+    struct table_walk walk;
+    const struct row *row = NULL;
+    uint32_t restarts = 0;
+    table_walk_begin(&walk, bed->table, shard);
+    do {
+        restarts += !table_walk_resume(&walk);
+        for (uint32_t i = 0; i < stretch && (row = table_walk_next(&walk)) != NULL; i++) {
+            char text[16] = {0};
+            str id = row_id(row);
+            memcpy(text, id.data, id.len);
+            seen[strtoul(text + strlen("user_"), NULL, 10)] = true;
+        }
+        if (row != NULL)
+            change(bed);
+    } while (row != NULL);
+    return restarts;
+}
+
+enum { WALKED = 20000, GROWN = 3 * WALKED };
+static uint32_t grown;
+
+static void grow_once(struct bed *bed)
+{
+    if (grown == 0)
+        for (; grown < GROWN; grown++)
+            insert(bed, WALKED + grown);
+}
+
+static void change_nothing(struct bed *bed)
+{
+    (void)bed;
+}
+
+static void a_walk_in_stretches_survives_growth(void **state)
+{
+    (void)state;
+    struct bed *bed = bed_create();
+    static bool seen[WALKED + GROWN];
+    for (uint32_t n = 0; n < WALKED; n++)
+        insert(bed, n);
+    grown = 0;
+    uint32_t restarts = walk_shard(bed, 0, 3, seen, grow_once);
+    assert_int_equal(restarts, 1); /* every shard has grown */
+    for (uint32_t i = 1; i < TABLE_SHARDS; i++)
+        assert_int_equal(walk_shard(bed, i, 3, seen, change_nothing), 0);
+    for (uint32_t n = 0; n < WALKED; n++)
+        assert_true(seen[n]);
+    bed_destroy(bed);
+}
+
+/* An allocator likes to give the same block again: the address alone would not show it. */
+static void a_walk_notices_an_array_at_the_same_address(void **state)
+{
+    (void)state;
+    struct bed *bed = bed_create();
+    struct table_walk walk;
+    uint32_t shard = UINT32_MAX;
+    for (uint32_t n = 0; n < 100; n++)
+        insert(bed, n);
+    for (uint32_t n = 0; n < 100 && shard == UINT32_MAX; n++) {
+        char text[16];
+        uint32_t of = table_shard_of(table_hash(id_of(n, text)));
+        table_walk_begin(&walk, bed->table, of);
+        assert_true(table_walk_resume(&walk));
+        assert_non_null(table_walk_next(&walk));
+        assert_true(table_walk_resume(&walk)); /* nothing has changed */
+        remove_row(bed, n);
+        if (atomic_load(&bed->table->shards[of].array) != 0)
+            continue; /* not the only one of its shard */
+        shard = of;
+        insert(bed, n);
+    }
+    assert_true(shard != UINT32_MAX);
+    walk.array = atomic_load(&bed->table->shards[shard].array); /* as if it were */
+    assert_false(table_walk_resume(&walk));
+    assert_non_null(table_walk_next(&walk));
+    bed_destroy(bed);
+}
+
+static void a_presized_shard_does_not_grow(void **state)
+{
+    enum { COUNT = 50000 };
+    (void)state;
+    struct bed *bed = bed_create();
+    for (uint32_t i = 0; i < TABLE_SHARDS; i++)
+        assert_true(table_presize(bed->table, i, COUNT / TABLE_SHARDS * 2, &bed->memory));
+    uint64_t before = bed->memory_bytes;
+    uint64_t rows_bytes = 0;
+    for (uint32_t n = 0; n < COUNT; n++) {
+        insert(bed, n);
+        rows_bytes += memory_size(find(bed, n));
+    }
+    assert_int_equal(bed->memory_bytes, before + rows_bytes);
+    struct table *empty = table_create(&bed->memory);
+    assert_non_null(empty);
+    memory_fail_after(0);
+    assert_false(table_presize(empty, 0, 100, &bed->memory));
+    memory_fail_after(UINT64_MAX);
+    table_destroy(empty, &bed->memory_bytes);
+    bed_destroy(bed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +360,9 @@ int main(void)
         cmocka_unit_test(equal_hashes_are_told_apart),
         cmocka_unit_test(growing_minds_budget_and_memory),
         cmocka_unit_test(a_walk_sees_every_row),
+        cmocka_unit_test(a_walk_in_stretches_survives_growth),
+        cmocka_unit_test(a_walk_notices_an_array_at_the_same_address),
+        cmocka_unit_test(a_presized_shard_does_not_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
