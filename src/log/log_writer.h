@@ -5,6 +5,9 @@
  * commits. Until then nothing is on disk; a commit that fails leaves nothing of the group behind
  * (the file is cut back), or closes the log. Segments are preallocated; a group never spans two.
  *
+ * LSNs have no gaps: the first is the last one of log_scan() + 1, each record that is ended takes the
+ * next; one that is dropped, and those of a group that could not be committed, are given again.
+ *
  * A log that is closed (a sync failed, or a failed write could not be taken back) answers every
  * commit UNAVAILABLE until the process restarts: after a failed sync nobody knows what is on disk,
  * and asking again would say OK (see LWN "PostgreSQL's fsync() surprise", 2018). */
@@ -26,8 +29,8 @@ struct log_writer_options {
     uint64_t identity;
     enum log_fsync fsync;
     int64_t fsync_interval_ms;
-    uint64_t segment_bytes; /* a segment that has reached this is the last but one; less is
-                               preallocated where the disk has less */
+    uint64_t segment_bytes; /* a segment that has reached this is followed by the next one; less is
+                               preallocated where the disk has less. 0: the default */
 };
 
 /* Readable by any thread. */
@@ -53,13 +56,13 @@ MUST_CHECK status log_writer_open(const struct log_writer_options *options,
 /* Syncs what was written (unless closed, or `never`), ends the thread. NULL is fine. */
 void log_writer_close(struct log_writer *log);
 
-/* Owner's thread. The first record of a group: begins a new segment if the present one is full.
- * UNAVAILABLE: there is no room for one, or the log is closed; nothing has begun. A no-op while a
- * group is open. */
+/* Owner's thread. Before the first record of a group: begins a new segment if the present one is
+ * full. UNAVAILABLE: there is no room for one, or the log is closed; OUT_OF_MEMORY; nothing has begun.
+ * A no-op while a group is open. */
 MUST_CHECK status log_writer_begin(struct log_writer *log, uint64_t first_lsn, int64_t clock_us,
                                    struct error *error);
 /* Whether a schema record of this version is in the present segment or group; if not the caller adds
- * one, and says so. */
+ * one before the record that needs it, with the LSN of that. */
 bool log_writer_has_schema(const struct log_writer *log, uint64_t version_id);
 MUST_CHECK bool log_writer_add_schema(struct log_writer *log, const struct log_schema *schema,
                                       uint64_t lsn);
@@ -72,7 +75,9 @@ void log_writer_record_drop(struct log_writer *log);
 size_t log_writer_group_bytes(const struct log_writer *log);
 /* Writes the group, and syncs it under `always`; `last_lsn` is that of its last record. On failure
  * nothing of it will be replayed (UNAVAILABLE, type "log_write": may be tried again) or it is unknown
- * (UNAVAILABLE, type "log_closed"). A no-op without an open group. */
+ * (UNAVAILABLE, type "log_closed"). Either way the group is over. A group without a record is a mark
+ * that what was before it is synced: it is written and never synced itself (begin with the next LSN,
+ * commit with the last). A no-op without an open group. */
 MUST_CHECK status log_writer_commit(struct log_writer *log, uint64_t last_lsn, struct error *error);
 
 /* Any thread. Everything written up to now is durable when this returns OK, whatever the policy. */
