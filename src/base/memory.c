@@ -14,6 +14,11 @@ void memory_fail_after(uint64_t after)
     atomic_store(&fail_armed, after != UINT64_MAX);
 }
 
+bool memory_fail_is_ahead(void)
+{
+    return atomic_load(&fail_armed);
+}
+
 static bool must_fail(void)
 {
     if (likely(!atomic_load_explicit(&fail_armed, memory_order_relaxed)))

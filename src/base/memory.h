@@ -4,6 +4,7 @@
 #ifndef FEATURED_BASE_MEMORY_H
 #define FEATURED_BASE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,5 +23,7 @@ size_t memory_size(const void *pointer);
 /* Tests only: lets `after` allocations (of any thread) pass, fails the next one, then goes on
  * normally. UINT64_MAX: off. */
 void memory_fail_after(uint64_t after);
+/* Whether it is still to come. */
+bool memory_fail_is_ahead(void);
 
 #endif
