@@ -1,0 +1,344 @@
+#include "durable_model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "durable_values.h"
+#include "model/cell_rule.h"
+
+/* ---- what the list says ---- */
+
+struct expected {
+    bool held;
+    bool is_open; /* an erasure from before the feature was made may keep it out, or no more */
+    int64_t event_time_us;
+    bool is_null;
+    uint64_t number;
+};
+
+static bool covers(const struct world *world, const struct world_event *event, uint32_t id,
+                   uint32_t feature)
+{
+    return event->is_erasure && event->id == id &&
+           (event->feature == feature ||
+            (event->feature == FIXTURE_ALL &&
+             strcmp(world->features[feature].entity, world->features[0].entity) == 0));
+}
+
+static int64_t erased_until(const struct world *world, uint32_t id, uint32_t feature,
+                            uint32_t first, uint32_t end)
+{
+    int64_t erased_us = INT64_MIN;
+    for (uint32_t i = first; i < end; i++)
+        if (covers(world, &world->events[i], id, feature) &&
+            world->events[i].erased_until_us > erased_us)
+            erased_us = world->events[i].erased_until_us;
+    return erased_us;
+}
+
+static struct expected newest(const struct world *world, uint32_t id, uint32_t feature,
+                              uint32_t end)
+{
+    uint32_t born_at = world->features[feature].born_at;
+    int64_t erased_us = erased_until(world, id, feature, born_at, end);
+    struct expected found = {0};
+    uint32_t first_cell = born_at < end ? world->events[born_at].first_cell : 0;
+    uint32_t end_cell =
+        end < world->event_count ? world->events[end].first_cell : world->cell_count;
+    for (uint32_t i = first_cell; i < end_cell; i++) {
+        const struct world_cell *cell = &world->cells[i];
+        if (cell->id == id && cell->feature == feature && cell->event_time_us > erased_us &&
+            (!found.held || cell->event_time_us >= found.event_time_us))
+            found = (struct expected){.held = true,
+                                      .event_time_us = cell->event_time_us,
+                                      .is_null = cell->is_null,
+                                      .number = cell->number};
+    }
+    found.is_open =
+        found.held && found.event_time_us <= erased_until(world, id, feature, 0, born_at);
+    return found;
+}
+
+/* ---- what the engine says ---- */
+
+static void read_done(struct online_read *read)
+{
+    *(bool *)read->user = true;
+}
+
+static const struct catalog_version *version_of(const struct world *world, uint32_t feature)
+{
+    const struct catalog *image = catalog_current(&world->process->catalog);
+    return catalog_find_feature(image, str_from_cstr(world->features[feature].name))->active;
+}
+
+static struct cell get(const struct world *world, uint32_t id, uint32_t feature)
+{
+    struct world_process *process = world->process;
+    const struct catalog_version *version = version_of(world, feature);
+    char text[VALUES_ID_BYTES];
+    values_id(id, text);
+    str entity_id = str_from_cstr(text);
+    struct cell cell;
+    bool done = false;
+    struct online_read read = {
+        .entity = version->entity,
+        .entity_ids = &entity_id,
+        .id_count = 1,
+        .versions = &version,
+        .version_count = 1,
+        .cells = &cell,
+        .loop = &process->loop,
+        .done = read_done,
+        .user = &done,
+    };
+    loop_enter(&process->loop);
+    online_read(process->store, &read);
+    if (!done || !status_is_ok(read.status))
+        world_fail(world, "a read was not answered");
+    return cell;
+}
+
+struct counted {
+    struct statistics statistics[WORLD_FEATURES_MAX];
+};
+
+static void statistics_done(struct online_statistics *request)
+{
+    *(bool *)request->user = true;
+}
+
+static void get_statistics(const struct world *world, struct counted *out)
+{
+    struct world_process *process = world->process;
+    for (uint32_t i = 0; i < world->feature_count; i++) {
+        bool done = false;
+        uint64_t id = world->features[i].version_id;
+        struct online_statistics request = {
+            .loop = &process->loop,
+            .done = statistics_done,
+            .user = &done,
+            .version_ids = &id,
+            .count = 1,
+            .out = &out->statistics[i],
+        };
+        process->store->driver->statistics(process->store, &request);
+        while (!done)
+            uv_run(&process->loop.uv, UV_RUN_ONCE);
+        epoch_offline(process->loop.reader);
+        if (!status_is_ok(request.status))
+            world_fail(world, "statistics: %s", request.error.detail);
+    }
+}
+
+/* ---- one against the other; the first difference as text, or "" ---- */
+
+#define DIFFERENCE_BYTES 400
+
+static bool is_same_value(const struct world *world, uint32_t feature, uint64_t number,
+                          const struct value *got)
+{
+    static struct values_text text;
+    struct value value = values_of(world->features[feature].type, number, false, &text);
+    return value_eq(&value, got);
+}
+
+static bool cell_differs(const struct world *world, uint32_t id, uint32_t feature, uint32_t end,
+                         char out[DIFFERENCE_BYTES])
+{
+    struct expected expected = newest(world, id, feature, end);
+    struct cell cell = get(world, id, feature);
+    int64_t ttl_us = world->features[feature].ttl_seconds * SECOND_US;
+    bool is_alive = expected.held &&
+                    cell_rule_is_alive(expected.event_time_us, online_now_us(world->process->store),
+                                       ttl_us, CELL_NEVER_DEAD);
+    bool same;
+    if (expected.is_open)
+        same = true;
+    else if (!is_alive)
+        same = cell.state == CELL_NOT_FOUND || cell.state == CELL_EXPIRED;
+    else
+        same = cell.state == (expected.is_null ? CELL_NULL : CELL_PRESENT) &&
+               cell.event_time_us == expected.event_time_us &&
+               (expected.is_null || is_same_value(world, feature, expected.number, &cell.value));
+    if (!same)
+        snprintf(out, DIFFERENCE_BYTES,
+                 "id %u, feature %u (%s): expected %s number %llu at %lld, found state %d at %lld",
+                 id, feature, data_type_name(world->features[feature].type),
+                 !expected.held     ? "nothing"
+                 : !is_alive        ? "expired"
+                 : expected.is_null ? "null"
+                                    : "a value",
+                 (unsigned long long)expected.number, (long long)expected.event_time_us,
+                 (int)cell.state, (long long)cell.event_time_us);
+    return !same;
+}
+
+static void count_events(const struct world *world, uint32_t end, struct counted *out)
+{
+    struct values_text *text = malloc(sizeof(*text));
+    uint32_t end_cell =
+        end < world->event_count ? world->events[end].first_cell : world->cell_count;
+    for (uint32_t i = 0; i < world->feature_count; i++)
+        statistics_init(&out->statistics[i]);
+    for (uint32_t i = 0; i < end_cell; i++) {
+        const struct world_cell *cell = &world->cells[i];
+        struct value value =
+            values_of(world->features[cell->feature].type, cell->number, cell->is_null, text);
+        statistics_add(&out->statistics[cell->feature], &value, cell->event_time_us);
+    }
+    free(text);
+}
+
+/* Bit for bit: recovery adds the same values in the same order. */
+static bool statistics_differ(const struct world *world, const struct counted *got, uint32_t end,
+                              char out[DIFFERENCE_BYTES])
+{
+    struct counted expected;
+    count_events(world, end, &expected);
+    for (uint32_t i = 0; i < world->feature_count; i++) {
+        const struct statistics *a = &expected.statistics[i], *b = &got->statistics[i];
+        if (world->features[i].is_dropped ||
+            (a->count == b->count && a->null_count == b->null_count &&
+             a->last_event_time_us == b->last_event_time_us &&
+             memcmp(&a->mean, &b->mean, sizeof(a->mean)) == 0 &&
+             memcmp(&a->m2, &b->m2, sizeof(a->m2)) == 0 && memcmp(&a->min, &b->min, 8) == 0 &&
+             memcmp(&a->max, &b->max, 8) == 0))
+            continue;
+        snprintf(out, DIFFERENCE_BYTES,
+                 "statistics of feature %u: expected %llu values, %llu nulls, mean %g; found %llu, "
+                 "%llu, %g",
+                 i, (unsigned long long)a->count, (unsigned long long)a->null_count, a->mean,
+                 (unsigned long long)b->count, (unsigned long long)b->null_count, b->mean);
+        return true;
+    }
+    return false;
+}
+
+static bool state_differs(const struct world *world, const struct counted *got, uint32_t end,
+                          char out[DIFFERENCE_BYTES])
+{
+    if (statistics_differ(world, got, end, out))
+        return true;
+    for (uint32_t feature = 0; feature < world->feature_count; feature++)
+        for (uint32_t id = 0; id < WORLD_IDS && !world->features[feature].is_dropped; id++)
+            if (cell_differs(world, id, feature, end, out))
+                return true;
+    return false;
+}
+
+/* ---- prefixes ---- */
+
+static uint64_t values_in(const struct world *world, const struct counted *got)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < world->feature_count; i++)
+        if (!world->features[i].is_dropped)
+            sum += got->statistics[i].count + got->statistics[i].null_count;
+    return sum;
+}
+
+static uint64_t values_of_event(const struct world *world, const struct world_event *event)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < event->cell_count; i++)
+        count += !world->features[world->cells[event->first_cell + i].feature].is_dropped;
+    return count;
+}
+
+static void keep_prefix(struct world *world, uint32_t end)
+{
+    if (end < world->event_count)
+        world->cell_count = world->events[end].first_cell;
+    world->event_count = end;
+    uint64_t now = sim_files_sequence(world->sim);
+    for (uint32_t i = 0; i < end; i++)
+        if (world->events[i].outcome != WORLD_ACKNOWLEDGED) {
+            world->events[i].outcome = WORLD_ACKNOWLEDGED; /* it has been shown to readers */
+            world->events[i].sequence = now;
+        }
+    for (uint32_t i = 0; i < world->feature_count; i++)
+        if (world->features[i].born_at > end)
+            world->features[i].born_at = end;
+}
+
+/* Times given from now on must be after those given before, and after erasures. */
+static void check_clock(const struct world *world)
+{
+    int64_t now_us = online_now_us(world->process->store);
+    for (uint32_t i = 0; i < world->event_count; i++)
+        if (world->events[i].is_erasure && world->events[i].erased_until_us >= now_us)
+            world_fail(world, "the clock is at %lld, an erasure was at %lld", (long long)now_us,
+                       (long long)world->events[i].erased_until_us);
+}
+
+void model_drop_failed(struct world *world)
+{
+    uint32_t events = 0, cells = 0;
+    for (uint32_t i = 0; i < world->event_count; i++) {
+        struct world_event event = world->events[i];
+        if (event.outcome == WORLD_FAILED)
+            continue;
+        memmove(&world->cells[cells], &world->cells[event.first_cell],
+                event.cell_count * sizeof(*world->cells));
+        event.first_cell = cells;
+        cells += event.cell_count;
+        world->events[events++] = event;
+    }
+    for (uint32_t i = 0; i < world->feature_count; i++)
+        if (world->features[i].born_at > events)
+            world->features[i].born_at = events;
+    world->event_count = events;
+    world->cell_count = cells;
+}
+
+uint32_t model_promised(const struct world *world, uint64_t unsynced)
+{
+    uint32_t promised = 0;
+    for (uint32_t i = 0; i < world->event_count; i++)
+        if (world->events[i].outcome == WORLD_ACKNOWLEDGED && world->events[i].sequence < unsynced)
+            promised = i + 1;
+    return promised;
+}
+
+void model_check_recovered(struct world *world, uint32_t promised)
+{
+    char difference[DIFFERENCE_BYTES] = "", first[DIFFERENCE_BYTES] = "";
+    struct counted got;
+    model_drop_failed(world);
+    get_statistics(world, &got);
+    uint64_t values = values_in(world, &got), sum = 0;
+    uint32_t end = 0, candidates = 0;
+    for (; end <= world->event_count; end++) {
+        if (sum == values && end >= promised) {
+            if (!state_differs(world, &got, end, difference))
+                break;
+            if (candidates++ == 0)
+                memcpy(first, difference, sizeof(first));
+        }
+        if (end < world->event_count)
+            sum += values_of_event(world, &world->events[end]);
+    }
+    epoch_offline(world->process->loop.reader);
+    if (end > world->event_count)
+        world_fail(world,
+                   "no prefix of the %u events (of them %u promised) has these %llu values: %s",
+                   world->event_count, promised, (unsigned long long)values,
+                   candidates ? first : "the number fits none of them");
+    keep_prefix(world, end);
+    check_clock(world);
+}
+
+void model_check_now(struct world *world)
+{
+    char difference[DIFFERENCE_BYTES] = "";
+    struct counted got;
+    struct world_event *events = world->events;
+    for (uint32_t i = 0; i < world->event_count; i++)
+        assert_true(events[i].outcome != WORLD_FAILED); /* dropped by the caller */
+    uint32_t end = model_promised(world, UINT64_MAX);
+    get_statistics(world, &got);
+    if (state_differs(world, &got, end, difference))
+        world_fail(world, "while it runs: %s", difference);
+    epoch_offline(world->process->loop.reader);
+}
