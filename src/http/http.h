@@ -73,10 +73,15 @@ struct http_exchange {
     const struct http_route *route;
     bool gone; /* the client is away; finish quickly */
     /* Streamed routes. on_body is called for each piece (valid during the call) and, with an empty
-     * piece and `last`, at the end. If the client goes away in the middle, on_body_gone. After the
-     * answer neither is called; what is left of the body is discarded or the connection closed. */
+     * piece and `last`, at the end. If the client goes away in the middle, on_body_gone. If the
+     * rest cannot be read (malformed, too large, too slow), on_body_failed: the handler answers
+     * with that error (borrowed), now or later, and what it has to say beside it, and the
+     * connection ends with the answer. Without that one the server answers, and on_body_gone is
+     * called. At most one of the two is; after the answer none; what is left of the body is
+     * discarded or the connection closed. */
     void (*on_body)(struct http_exchange *exchange, str piece, bool last);
     void (*on_body_gone)(struct http_exchange *exchange);
+    void (*on_body_failed)(struct http_exchange *exchange, const struct error *error);
     void *user; /* the handler's own state, in the arena */
 };
 

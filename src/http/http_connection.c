@@ -25,7 +25,7 @@ static void set_deadline(struct http_connection *c)
     int64_t at_ms = DEADLINE_NEVER;
     if (message == NULL || !message->parser.started)
         at_ms = c->waits_for_room ? DEADLINE_NEVER : now_ms(c) + limits->idle_timeout_ms;
-    else if (!message->complete && !message->body_paused)
+    else if (!message->complete && !message->body_paused && !message->body_failed)
         at_ms = c->since_ms + limits->read_timeout_ms;
     net_connection_set_deadline(&c->net, at_ms);
 }
@@ -101,8 +101,28 @@ static void detach(struct http_connection *c)
     net_hold(message->net_loop);
     if (message->streaming)
         http_stream_abandon(message);
-    else if (!message->complete && exchange->on_body_gone)
+    else if (!message->complete && !message->body_failed && exchange->on_body_gone)
         exchange->on_body_gone(exchange);
+}
+
+/* In the middle of a streamed body. False if its handler leaves the answer to the server. */
+static bool fail_body(struct http_connection *c, const struct error *error)
+{
+    struct http_message *message = c->message;
+    struct http_exchange *exchange = &message->exchange;
+    if (message->streaming || exchange->on_body_failed == NULL)
+        return false;
+    message->body_failed = true;
+    message->in_callback = true;
+    exchange->on_body_failed(exchange, error);
+    message->in_callback = false;
+    if (message->answered) {
+        (void)end_message(c, true);
+        return true;
+    }
+    net_connection_pause(&c->net);
+    set_deadline(c);
+    return true;
 }
 
 /* The framing is lost, or a limit reached: one answer, and the connection ends. */
@@ -110,6 +130,10 @@ static void refuse(struct http_connection *c, enum status_code code, const char 
 {
     struct error error;
     bool routed = c->message && c->message->route != ROUTER_NONE;
+    error_clear(&error);
+    (void)error_set(&error, code, status_name(code), "%s", detail);
+    if (c->message && c->message->dispatched && fail_body(c, &error))
+        return;
     if (c->message && c->message->dispatched)
         detach(c);
     if (c->message == NULL)
@@ -126,8 +150,6 @@ static void refuse(struct http_connection *c, enum status_code code, const char 
     /* An earlier view of it may point into input that is gone; the parser's moves with the copy. */
     if (message->exchange.request.request_id.data != message->id)
         http_message_assign_id(message);
-    error_clear(&error);
-    (void)error_set(&error, code, status_name(code), "%s", detail);
     message->complete = false; /* hence "Connection: close", and lingering */
     message->started_ns = message->http_loop->clock_ns;
     message->in_callback = true;
@@ -302,9 +324,10 @@ static size_t on_receive(struct net_connection *net, const char *data, size_t le
         if (go_on && c->message == NULL)
             go_on = may_go_on(c, ++served, used < len);
     }
-    if (!net_connection_is_closing(net))
-        set_deadline(c);
-    return used;
+    if (net_connection_is_closing(net))
+        return used;
+    set_deadline(c);
+    return c->message && c->message->body_failed ? len : used; /* the rest is nothing any more */
 }
 
 static void on_open(struct net_connection *net)
@@ -375,7 +398,7 @@ void http_body_pause(struct http_exchange *exchange)
 {
     struct http_message *message = http_message_of(exchange);
     message->body_paused = true;
-    if (message->connection == NULL || message->in_callback)
+    if (message->connection == NULL || message->in_callback || message->body_failed)
         return;
     net_connection_pause(&message->connection->net);
     set_deadline(message->connection);
@@ -387,8 +410,9 @@ void http_body_resume(struct http_exchange *exchange)
     if (!message->body_paused)
         return;
     message->body_paused = false;
-    if (message->connection == NULL || message->in_callback || message->complete)
-        return; /* a complete request goes on when it is answered */
+    if (message->connection == NULL || message->in_callback || message->complete ||
+        message->body_failed)
+        return; /* a complete request, or one cut off, goes on when it is answered */
     message->connection->since_ms = now_ms(message->connection);
     set_deadline(message->connection);
     net_connection_resume(&message->connection->net);

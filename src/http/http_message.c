@@ -62,12 +62,14 @@ void http_message_recycle(struct http_message *message)
     exchange->gone = false;
     exchange->on_body = NULL;
     exchange->on_body_gone = NULL;
+    exchange->on_body_failed = NULL;
     exchange->user = NULL;
     message->dispatched = false;
     message->complete = false;
     message->answered = false;
     message->close = false;
     message->body_paused = false;
+    message->body_failed = false;
     message->degraded = false;
     message->streaming = false;
     message->waits_for_room = false;

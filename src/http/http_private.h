@@ -56,6 +56,7 @@ struct http_message {
     bool answered;
     bool close; /* the answer said so */
     bool body_paused;
+    bool body_failed; /* the handler was told so, and answers */
     /* the answer */
     struct buffer *out;
     int status;

@@ -138,6 +138,70 @@ def test_the_limit_of_a_bulk_body(start_server, client_of, connect):
     assert connection.receive().status == 413
 
 
+def numbered(name, prefix, first, end):
+    """A chunk of rows, each with its number as the value."""
+    rows = (json.dumps({"entity_id": f"{prefix}_{n}", "features": {name: n}}) for n in range(first, end))
+    return chunk("".join(f"{row}\n" for row in rows).encode())
+
+
+CUT_OFF = {
+    400: b"not the length of a chunk\r\n",
+    408: b"40\r\n{\"entity_id\":\"half a row",
+    413: chunk(b"\n" * 100000),
+}
+
+
+@pytest.mark.parametrize("status", CUT_OFF)
+def test_a_body_that_fails_in_the_middle_is_answered_with_counts(start_server, client_of, connect, status):
+    server = start_server("--max-bulk-bytes", "100000", "--read-timeout-ms", "500")
+    client = client_of(server)
+    client.post("/register", json={"name": "n", "data_type": "int", "entity": "user"})
+    connection = connect(server.port)
+    connection.send(head("application/x-ndjson", Transfer_Encoding="chunked"))
+    connection.send(numbered("n", "cut", 0, 700))
+    connection.send(CUT_OFF[status])
+    answer = connection.receive()
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["connection"] == "close"
+    body = json.loads(answer.body)
+    assert body["status"] == status and isinstance(body["detail"], str) and body["title"]
+    assert {key: body[key] for key in body if key.startswith(("rows", "values", "last", "errors"))} == {
+        "rows_accepted": 700,
+        "rows_rejected": 0,
+        "values_written": 700,
+        "values_late": 0,
+        "last_line_applied": 700,
+        "errors": [],
+    }
+    values = client.post("/features/online", json={"entity_ids": ["cut_0", "cut_699"], "feature_names": ["n"]})
+    assert [item["features"]["n"] for item in values.json()] == [0, 699]
+    connection.assert_closed()
+
+
+def test_rows_skipped_before_a_body_fails_are_listed(connect, store):
+    name = store.define("int")
+    connection = connect()
+    connection.send(head("application/x-ndjson", Transfer_Encoding="chunked").replace(b"bulk", b"bulk?on_error=skip"))
+    connection.send(numbered(name, "skip", 0, 3) + chunk(b"{bad\n") + numbered(name, "skip", 4, 6))
+    connection.send(b"not the length of a chunk\r\n")
+    answer = connection.receive()
+    body = json.loads(answer.body)
+    assert answer.status == 400
+    assert (body["rows_accepted"], body["rows_rejected"], body["last_line_applied"]) == (5, 1, 6)
+    assert [entry["line"] for entry in body["errors"]] == [4]
+
+
+def test_a_bad_row_is_told_before_a_body_that_fails_after_it(connect, store):
+    name = store.define("int")
+    connection = connect()
+    connection.send(head("application/x-ndjson", Transfer_Encoding="chunked"))
+    connection.send(numbered(name, "stop", 0, 3) + chunk(b"{bad\n") + b"not the length of a chunk\r\n")
+    answer = connection.receive()
+    assert answer.status == 422
+    assert json.loads(answer.body)["last_line_applied"] == 3
+
+
 def test_many_loads_at_once(client, store):
     """Two loads of the same rows by time: whichever order, the newest event stays."""
     name, prefix = store.define("int"), store.unique("race")

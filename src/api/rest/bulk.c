@@ -302,6 +302,15 @@ static void on_body_gone(struct http_exchange *exchange)
     bulk_advance(bulk);
 }
 
+/* It came too slowly, passed the limit, or was malformed: the rows that are complete stay applied,
+ * and the answer counts them. */
+static void on_body_failed(struct http_exchange *exchange, const struct error *error)
+{
+    struct bulk *bulk = exchange->user;
+    end_with(bulk, error);
+    bulk_advance(bulk);
+}
+
 static status choose_format(const struct http_exchange *exchange, struct bulk_options *options,
                             struct error *error)
 {
@@ -373,4 +382,5 @@ void api_bulk(struct http_exchange *exchange)
     }
     exchange->on_body = on_body;
     exchange->on_body_gone = on_body_gone;
+    exchange->on_body_failed = on_body_failed;
 }

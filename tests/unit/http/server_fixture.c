@@ -143,6 +143,7 @@ struct upload {
     unsigned sum;
     unsigned pauses;
     bool refuses;
+    struct error error;
 };
 
 static void run_resume(struct loop_task *task)
@@ -215,6 +216,50 @@ static void on_picky(struct http_exchange *exchange)
     start_upload(exchange, true);
 }
 
+/* Answers a body that cannot be read on with how much came, at once or later. */
+
+static void answer_failed(struct http_exchange *exchange, const struct error *error)
+{
+    struct upload *upload = exchange->user;
+    struct buffer *out = http_respond_error_begin(exchange, error);
+    buffer_append_format(out, ",\"bytes\":%zu", upload->bytes);
+    http_respond_error_end(exchange, out);
+}
+
+static void run_answer_failed(struct loop_task *task)
+{
+    struct upload *upload = CONTAINER_OF(task, struct upload, resume);
+    struct fixture *fixture = upload->exchange->context;
+    /* As long as the test likes: nothing may come of the connection meanwhile. */
+    if (!atomic_load(&fixture->may_answer)) {
+        loop_defer(upload->exchange->loop, &upload->resume);
+        return;
+    }
+    answer_failed(upload->exchange, &upload->error);
+}
+
+static void on_counted_failed(struct http_exchange *exchange, const struct error *error)
+{
+    struct fixture *fixture = exchange->context;
+    struct upload *upload = exchange->user;
+    http_body_pause(exchange); /* both are of no consequence any more */
+    http_body_resume(exchange);
+    if (upload->bytes < 5) {
+        answer_failed(exchange, error);
+        return;
+    }
+    upload->error = *error;
+    upload->resume.run = run_answer_failed;
+    loop_defer(exchange->loop, &upload->resume);
+    sem_post(&fixture->body_failed);
+}
+
+static void on_counted(struct http_exchange *exchange)
+{
+    start_upload(exchange, false);
+    exchange->on_body_failed = on_counted_failed;
+}
+
 static void on_never(struct http_exchange *exchange)
 {
     http_respond(exchange, 415, STR("text/plain"), STR("never"));
@@ -227,6 +272,7 @@ static const struct http_route ROUTES[] = {
     {HTTP_GET, "/late/{text}", on_late, false}, {HTTP_GET, "/held", on_held, false},
     {HTTP_GET, "/stream", on_stream, false},    {HTTP_POST, "/upload", on_upload, true},
     {HTTP_POST, "/picky", on_picky, true},      {HTTP_POST, "/never", on_never, true},
+    {HTTP_POST, "/counted", on_counted, true},
 };
 
 void fixture_init(struct fixture *fixture)
@@ -237,6 +283,8 @@ void fixture_init(struct fixture *fixture)
     sem_init(&fixture->held, 0, 0);
     sem_init(&fixture->released, 0, 0);
     sem_init(&fixture->body_gone, 0, 0);
+    sem_init(&fixture->body_failed, 0, 0);
+    atomic_store(&fixture->may_answer, true);
     sem_init(&fixture->stream_finished, 0, 0);
     fixture->options = (struct http_server_options){
         .host = "127.0.0.1",

@@ -23,6 +23,8 @@ struct fixture {
     struct http_exchange *_Atomic held_exchange;
     sem_t released; /* and answered */
     sem_t body_gone;
+    sem_t body_failed; /* POST /counted will answer once it may */
+    _Atomic bool may_answer;
     sem_t stream_finished;
     _Atomic unsigned stream_pieces;
     _Atomic bool upload_started;

@@ -403,6 +403,74 @@ static void test_client_leaves_stream(void **state)
     wait_for_connections(0);
 }
 
+#define COUNTED "POST /counted HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+
+/* A body that cannot be read on: its handler answers, at once or later, and nothing more is read. */
+static void test_failed_body_is_answered_by_its_handler(void **state)
+{
+    (void)state;
+    expect(COUNTED "3\r\nabc\r\nX", "HTTP/1.1 400 Bad Request\r\n");
+    expect(COUNTED "3\r\nabc\r\nX", "Connection: close\r\n");
+    expect(COUNTED "3\r\nabc\r\nX", "\"status\":400,\"detail\":\"");
+    expect(COUNTED "3\r\nabc\r\nX", ",\"bytes\":3}");
+
+    int fd = client_connect(&fixture);
+    atomic_store(&fixture.may_answer, false);
+    client_say(fd, COUNTED "6\r\nabcdef\r\nX");
+    sem_wait(&fixture.body_failed);
+    client_say(fd, GET("/plain"));
+    shutdown(fd, SHUT_WR);
+    expect(GET("/plain"), "200 OK");
+    atomic_store(&fixture.may_answer, true);
+    char *answer = client_read(fd, NULL);
+    assert_int_equal(count_of(answer, "HTTP/1.1"), 1);
+    assert_non_null(strstr(answer, ",\"bytes\":6}"));
+    free(answer);
+    close(fd);
+    assert_int_equal(sem_trywait(&fixture.body_gone), -1);
+}
+
+static void test_client_leaves_failed_body(void **state)
+{
+    (void)state;
+    int fd = client_connect(&fixture);
+    atomic_store(&fixture.may_answer, false);
+    client_say(fd, COUNTED "6\r\nabcdef\r\nX");
+    sem_wait(&fixture.body_failed);
+    reset(fd);
+    wait_for_connections(0);
+    atomic_store(&fixture.may_answer, true);
+    expect(GET("/plain"), "200 OK");
+    assert_int_equal(sem_trywait(&fixture.body_gone), -1);
+}
+
+/* The time to read is over once, however long the handler then takes. */
+static void test_slow_body_is_answered_by_its_handler(void **state)
+{
+    (void)state;
+    fixture_init(&fixture);
+    fixture.options.limits.idle_timeout_ms = 60;
+    fixture.options.limits.read_timeout_ms = 50;
+    fixture_start(&fixture);
+    atomic_store(&fixture.may_answer, false);
+    int fd = client_connect(&fixture);
+    client_say(fd, "POST /counted HTTP/1.1\r\n" HOST "Content-Length: 50\r\n\r\nabcdef");
+    sem_wait(&fixture.body_failed);
+    for (int i = 0; i < 2; i++) { /* idle connections end: twice the time is over */
+        int idle = client_connect(&fixture);
+        free(client_read(idle, NULL));
+        close(idle);
+    }
+    assert_int_equal(sem_trywait(&fixture.body_failed), -1);
+    atomic_store(&fixture.may_answer, true);
+    char *answer = client_read(fd, NULL);
+    assert_non_null(strstr(answer, "HTTP/1.1 408 Request Timeout\r\n"));
+    assert_non_null(strstr(answer, ",\"bytes\":6}"));
+    free(answer);
+    close(fd);
+    fixture_stop(&fixture);
+}
+
 /* Fifty answers of 1 MB are asked for, none is read: the server holds a few, not all. */
 static void test_pipelining_without_reading(void **state)
 {
@@ -663,6 +731,8 @@ int main(void)
         SERVED(test_client_leaves_upload),
         SERVED(test_client_leaves_late_answer),
         SERVED(test_half_closed_client_gets_late_answer),
+        SERVED(test_failed_body_is_answered_by_its_handler),
+        SERVED(test_client_leaves_failed_body),
         SERVED(test_stream_is_whole),
         SERVED(test_backpressure),
         SERVED(test_client_leaves_stream),
@@ -670,6 +740,7 @@ int main(void)
         SERVED(test_metrics),
         cmocka_unit_test(test_cors),
         cmocka_unit_test(test_timeouts),
+        cmocka_unit_test(test_slow_body_is_answered_by_its_handler),
         cmocka_unit_test(test_write_timeout),
         cmocka_unit_test(test_connection_limit),
         cmocka_unit_test(test_out_of_descriptors),
