@@ -109,7 +109,7 @@ struct online_durability {
     uint64_t log_groups;
     uint64_t log_syncs;
     uint64_t log_sync_ns; /* all of them together */
-    uint64_t log_failures; /* groups that could not be written */
+    uint64_t log_failures; /* times that it could not be written */
     uint64_t log_written_lsn;
     uint64_t log_synced_lsn;
     uint64_t log_bytes_since_snapshot;

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "online/engine/engine_state.h"
+#include "online/engine/snapshot.h"
 #include "online/engine/sweeper.h"
 #include "online/engine/writer.h"
 
@@ -15,6 +16,24 @@ const char *malloc_conf = "thp:always,background_thread:true";
 static struct engine *engine_of(struct online_store *store)
 {
     return CONTAINER_OF(store, struct engine, store);
+}
+
+static status failed_status(const struct engine *engine, struct error *error)
+{
+    return error_set(error, STATUS_UNAVAILABLE, "recovery_failed",
+                     "the store could not be recovered: %s", engine->failure.detail);
+}
+
+status engine_check_ready(const struct engine *engine, struct error *error)
+{
+    enum engine_state state = engine_state(engine);
+    if (likely(state == ENGINE_READY))
+        return OK;
+    if (state == ENGINE_FAILED)
+        return failed_status(engine, error);
+    unsigned permille = atomic_load_explicit(&engine->recovery_permille, memory_order_relaxed);
+    return error_set(error, STATUS_UNAVAILABLE, "recovering",
+                     "the store is being recovered: %u %% done", permille / 10);
 }
 
 static void fill_not_found(struct cell *cells, size_t count)
@@ -48,8 +67,9 @@ static void engine_read(struct online_store *store, struct online_read *read)
     ASSERT(read->id_count <= ONLINE_READ_IDS_MAX);
     ASSERT(epoch_is_online(read->loop->reader));
     ASSERT(read->entity->index < LIMIT_ENTITIES);
-    read_rows(engine_of(store), read);
-    read->status = OK;
+    read->status = engine_check_ready(engine_of(store), read->error);
+    if (status_is_ok(read->status))
+        read_rows(engine_of(store), read);
     read->done(read);
 }
 
@@ -68,6 +88,31 @@ static void engine_statistics(struct online_store *store, struct online_statisti
     writer_submit_statistics(engine_of(store)->writer, request);
 }
 
+static void durability_metrics(const struct engine *engine, struct online_durability *out)
+{
+    struct log_metrics log;
+    out->enabled = true;
+    out->recovering = engine_state(engine) == ENGINE_RECOVERING;
+    if (engine_state(engine) != ENGINE_READY)
+        return;
+    snapshotter_metrics(engine->snapshotter, out);
+    log_writer_metrics(engine->log, &log);
+    out->log_closed = log.closed;
+    out->log_segments = log.segments;
+    out->log_segment_bytes = log.segment_bytes;
+    out->log_bytes_written = log.bytes_written;
+    out->log_groups = log.groups;
+    out->log_syncs = log.syncs;
+    out->log_sync_ns = log.sync_ns;
+    out->log_written_lsn = log.written_lsn;
+    out->log_synced_lsn = log.synced_lsn;
+    out->log_failures = counter_get(&engine->counters.log_failures);
+    out->recovery_ns = engine->recovery.duration_ns;
+    out->recovery_rows = engine->recovery.rows;
+    out->recovery_records = engine->recovery.records;
+    out->recovery_cut_bytes = engine->recovery.cut_bytes;
+}
+
 static void engine_metrics(struct online_store *store, struct online_metrics *out)
 {
     const struct engine *engine = engine_of(store);
@@ -83,6 +128,8 @@ static void engine_metrics(struct online_store *store, struct online_metrics *ou
         .lsn = counter_get(&counters->lsn),
         .writes_queued = counter_get(&counters->queued_requests),
     };
+    if (engine->options.directory != NULL)
+        durability_metrics(engine, &out->durability);
 }
 
 static int64_t engine_now_us(struct online_store *store)
@@ -90,19 +137,51 @@ static int64_t engine_now_us(struct online_store *store)
     return store_clock_now_us(engine_of(store)->clock);
 }
 
-static status engine_check(struct online_store *store UNUSED, struct error *error UNUSED)
+/* Reading goes on whatever happens to the log. */
+static status engine_check(struct online_store *store, struct error *error)
 {
-    return OK; /* in this process: nothing it depends on can be away */
+    return engine_check_ready(engine_of(store), error);
+}
+
+/* A disk that is full is not known before the next write tries. */
+static status engine_check_ingestion(struct online_store *store, struct error *error)
+{
+    const struct engine *engine = engine_of(store);
+    TRY(engine_check_ready(engine, error));
+    return engine->log != NULL ? log_writer_check(engine->log, error) : OK;
+}
+
+void engine_snapshot(struct online_store *store)
+{
+    snapshotter_request(engine_of(store)->snapshotter);
+}
+
+bool engine_progress(struct online_store *store, unsigned *permille)
+{
+    const struct engine *engine = engine_of(store);
+    *permille = atomic_load_explicit(&engine->recovery_permille, memory_order_relaxed);
+    return engine_state(engine) == ENGINE_RECOVERING;
+}
+
+/* Sweeps and the last snapshot need the writer, so it goes last. */
+static void stop_and_free(struct engine *engine)
+{
+    atomic_store(&engine->closing, true);
+    if (engine->sweeper != NULL)
+        sweeper_stop(engine->sweeper);
+    snapshotter_stop(engine->snapshotter);
+    if (engine->writer != NULL)
+        writer_stop(engine->writer);
+    log_writer_close(engine->log);
+    sweeper_destroy(engine->sweeper);
+    snapshotter_destroy(engine->snapshotter);
+    writer_destroy(engine->writer);
+    memory_free(engine);
 }
 
 static void engine_close(struct online_store *store)
 {
-    struct engine *engine = engine_of(store);
-    sweeper_stop(engine->sweeper); /* first: it waits for the writer */
-    writer_stop(engine->writer);
-    sweeper_destroy(engine->sweeper);
-    writer_destroy(engine->writer);
-    memory_free(engine);
+    stop_and_free(engine_of(store));
 }
 
 static const struct online_driver driver = {
@@ -114,9 +193,16 @@ static const struct online_driver driver = {
     .metrics = engine_metrics,
     .now_us = engine_now_us,
     .check = engine_check,
-    .check_ingestion = engine_check,
+    .check_ingestion = engine_check_ingestion,
     .close = engine_close,
 };
+
+static status start_threads(struct engine *engine, struct error *error)
+{
+    TRY(writer_start(engine, error));
+    TRY(sweeper_start(engine, error));
+    return engine->options.directory != NULL ? snapshotter_start(engine, error) : OK;
+}
 
 status engine_open(const struct engine_options *options, struct online_store **out,
                    struct error *error)
@@ -131,16 +217,11 @@ status engine_open(const struct engine_options *options, struct online_store **o
     engine->catalog = options->catalog;
     engine->max_memory_bytes = options->max_memory_bytes;
     engine->clock = options->clock;
-    status result = writer_start(engine, error);
+    engine->options = *options;
+    atomic_init(&engine->state, ENGINE_RECOVERING);
+    status result = start_threads(engine, error);
     if (!status_is_ok(result)) {
-        memory_free(engine);
-        return result;
-    }
-    result = sweeper_start(engine, error);
-    if (!status_is_ok(result)) {
-        writer_stop(engine->writer);
-        writer_destroy(engine->writer);
-        memory_free(engine);
+        stop_and_free(engine);
         return result;
     }
     *out = &engine->store;

@@ -22,6 +22,7 @@ struct engine_counters {
     _Atomic uint64_t lsn;
     _Atomic uint64_t queued_requests;
     _Atomic uint64_t queued_bytes;
+    _Atomic uint64_t log_failures;
 };
 
 enum engine_state { ENGINE_RECOVERING, ENGINE_READY, ENGINE_FAILED };
@@ -63,6 +64,9 @@ static inline enum engine_state engine_state(const struct engine *engine)
 {
     return atomic_load_explicit(&engine->state, memory_order_acquire);
 }
+
+/* OK, or UNAVAILABLE: the store is not, or never will be, ready. */
+MUST_CHECK status engine_check_ready(const struct engine *engine, struct error *error);
 
 static inline struct table *engine_table(const struct engine *engine, uint32_t entity_index)
 {

@@ -18,6 +18,11 @@ void group_fini(struct group *group)
     memory_free(group->staged);
 }
 
+uint64_t group_memory_bytes(const struct group *group)
+{
+    return memory_size(group->rows) + memory_size(group->index) + memory_size(group->staged);
+}
+
 /* The place of this id in the index: of its row, or free. */
 static uint32_t *index_place(const struct group *group, const struct table *table, uint64_t hash,
                              str entity_id)
@@ -171,6 +176,8 @@ static int publish_row(struct group *group, struct group_row *at)
 /* A small group does not pay for the size of the largest one. */
 static void clear_index(struct group *group)
 {
+    if (group->row_count == 0)
+        return;
     uint32_t mask = group->capacity * 2 - 1;
     if (group->row_count > group->capacity / 16) {
         memset(group->index, 0, (mask + (size_t)1) * sizeof(*group->index));
@@ -193,4 +200,17 @@ int64_t group_publish(struct group *group)
     clear_index(group);
     group->row_count = 0;
     return change;
+}
+
+void group_abandon(struct group *group)
+{
+    group_undo_staged(group);
+    for (uint32_t i = 0; i < group->row_count; i++) {
+        struct group_row *at = &group->rows[i];
+        discard(group, at, at->prepared);
+        if (at->is_reserved)
+            table_unreserve(at->table, at->hash);
+    }
+    clear_index(group);
+    group->row_count = 0;
 }

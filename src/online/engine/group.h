@@ -30,7 +30,7 @@ struct group {
 };
 
 void group_init(struct group *group, struct epoch_limbo *limbo, uint64_t *memory_bytes);
-void group_fini(struct group *group); /* after publishing or without a row */
+void group_fini(struct group *group); /* without a row: published or given up */
 
 /* The row of this id, found or begun; valid until the next call. NULL without memory. */
 struct group_row *group_row_of(struct group *group, struct table *table, str entity_id);
@@ -51,5 +51,9 @@ void group_undo_staged(struct group *group);
 /* Makes the rows visible, retires those they replace; returns the change in the number of rows. The
  * group is empty afterwards. */
 int64_t group_publish(struct group *group);
+/* What its own arrays occupy. */
+uint64_t group_memory_bytes(const struct group *group);
+/* Gives the rows up instead: nothing has happened. Cannot fail. */
+void group_abandon(struct group *group);
 
 #endif

@@ -9,9 +9,7 @@
 #include "online/engine/statistics_store.h"
 
 struct recovery_result {
-    /* in: what the tables belong to from now on (the writer's) */
-    struct epoch_limbo *limbo;
-    uint64_t *memory_bytes; /* out as well: what the tables hold is added */
+    uint64_t *memory_bytes; /* in: the writer's; what the tables hold is added */
     /* out */
     struct statistics_store statistics; /* as of the last LSN; the caller's from now on */
     uint64_t entities;                  /* rows in the tables */
@@ -21,9 +19,9 @@ struct recovery_result {
 };
 
 /* Fills engine->tables, advances engine->clock beyond everything that was given a time, keeps
- * engine->recovery_permille. Nothing stays in the limbo. Looks at engine->closing now and then and
- * gives up with UNAVAILABLE. On failure there is nothing to free and no table is left; MALFORMED:
- * damage, IO: a file could not be read, OUT_OF_MEMORY. */
+ * engine->recovery_permille. Looks at engine->closing now and then and gives up with UNAVAILABLE. On
+ * failure there is nothing to free and no table is left; MALFORMED: damage, IO: a file could not be
+ * read, OUT_OF_MEMORY. */
 MUST_CHECK status recovery_run(struct engine *engine, const struct engine_options *options,
                                struct recovery_result *out, struct error *error);
 

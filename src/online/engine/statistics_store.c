@@ -62,3 +62,23 @@ struct statistics *statistics_store_find(const struct statistics_store *store, u
     struct statistics_entry *entry = entry_of(store->entries, store->capacity, version_id);
     return entry->version_id != 0 ? &entry->statistics : NULL;
 }
+
+uint64_t statistics_store_memory_bytes(const struct statistics_store *store)
+{
+    return memory_size(store->entries);
+}
+
+struct log_statistics *statistics_store_copy(const struct statistics_store *store, uint32_t *count)
+{
+    struct log_statistics *copy = memory_alloc_array(store->count, sizeof(*copy));
+    if (copy == NULL)
+        return NULL;
+    uint32_t n = 0;
+    for (size_t i = 0; i < store->capacity; i++) {
+        const struct statistics_entry *entry = &store->entries[i];
+        if (entry->version_id != 0 && entry->statistics.count + entry->statistics.null_count > 0)
+            copy[n++] = (struct log_statistics){entry->version_id, entry->statistics};
+    }
+    *count = n;
+    return copy;
+}

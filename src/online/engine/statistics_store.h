@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
-#include "model/statistics.h"
+#include "log/log_record.h"
 
 struct statistics_entry {
     uint64_t version_id; /* 0: free (SQL ids start at 1) */
@@ -27,5 +27,9 @@ void statistics_store_fini(struct statistics_store *store);
 MUST_CHECK bool statistics_store_reserve(struct statistics_store *store, uint64_t version_id);
 struct statistics *statistics_store_find(const struct statistics_store *store,
                                          uint64_t version_id); /* NULL: none */
+uint64_t statistics_store_memory_bytes(const struct statistics_store *store);
+/* Those that hold something; memory_free(). NULL without memory. */
+MUST_CHECK struct log_statistics *statistics_store_copy(const struct statistics_store *store,
+                                                        uint32_t *count);
 
 #endif

@@ -160,6 +160,8 @@ static bool sweep_shard(struct sweeper *sweeper, uint32_t entity_index, uint32_t
 static bool pass(struct sweeper *sweeper)
 {
     int64_t worked_ns = 0;
+    if (engine_state(sweeper->engine) != ENGINE_READY)
+        return false; /* the tables are not for looking at yet */
     int64_t grace_us = sweeper->urgent ? 0 : SWEEP_GRACE_US;
     sweeper->cutoff_us = store_clock_now_us(sweeper->engine->clock) - grace_us;
     for (uint32_t e = 0; e < LIMIT_ENTITIES; e++) {

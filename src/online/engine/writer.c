@@ -1,349 +1,142 @@
 #include "online/engine/writer.h"
 
-#include <pthread.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/memory.h"
-#include "online/engine/prepare.h"
-#include "online/engine/sweeper.h"
+#include "online/engine/recovery.h"
+#include "online/engine/writer_state.h"
 
-#define GROUP_ROWS_MAX 2048u  /* about a millisecond of preparing; a longer record stays whole */
-#define GROUP_ITEMS_MAX 2048u
 /* While rows wait for a reader to let go of them. */
 #define RECLAIM_FIRST_NS INT64_C(1000000)
 #define RECLAIM_LAST_NS INT64_C(64000000)
-/* How long a write into a full store waits for retired rows: readers let go within a callback. */
-#define FULL_TRIES_MAX 50u
-#define FULL_WAIT_NS 100000
+/* A group waits this long for clients to come back: about as long as one sync takes, but not so
+ * little that a loop cannot get to them, and no longer than somebody would notice. */
+#define GATHER_MIN_NS INT64_C(200000)
+#define GATHER_MAX_NS INT64_C(1000000)
+#define GATHER_STEP_NS 50000
+#define MARK_AFTER_NS INT64_C(1000000000)
 
-enum item_kind { ITEM_RECORD, ITEM_ERASE, ITEM_STATISTICS, ITEM_SWEEP };
+/* ---- recovery ---- */
 
-/* One step of the group, in order of LSN. */
-struct item {
-    enum item_kind kind;
-    struct loop_task *task;
-    uint64_t lsn; /* records and erasures */
-    uint32_t first_row;
-    uint32_t end_row;
-    struct edit_counts counts;
-};
-
-struct writer {
-    struct engine *engine;
-    struct epoch_reader *reader;
-    struct queue queue;
-    pthread_t thread;
-    _Atomic bool stopping;
-    struct prepare prepare;
-    struct queue_node *taken; /* from the queue, in order; the first may be begun */
-    uint32_t next_row;        /* of a write request that is begun */
-    uint32_t full_tries;
-    uint64_t lsn; /* last one given */
-    uint64_t entities;
-    bool group_is_over; /* a record waits for memory that this group will give back */
-    uint32_t item_count;
-    struct item items[GROUP_ITEMS_MAX];
-    struct queue_node *answered; /* handled in this group, to be acknowledged, in order */
-    struct queue_node **answered_last;
-};
-
-/* A task is told by what it will run. */
-static void answer_write(struct loop_task *task)
+static status open_log(struct writer *writer, const struct log_scan *scan, struct error *error)
 {
-    struct online_write *write = CONTAINER_OF(task, struct online_write, task);
-    write->done(write);
+    const struct engine_options *options = &writer->engine->options;
+    char *path = writer->log_directory;
+    int len = snprintf(path, sizeof(writer->log_directory), "%s/log", options->directory);
+    if (len < 0 || (size_t)len >= sizeof(writer->log_directory))
+        return error_set(error, STATUS_IO, "data_directory",
+                         "the data directory's path is too long");
+    struct log_writer_options log_options = {
+        .files = options->files,
+        .directory = path,
+        .identity = options->identity,
+        .fsync = options->fsync,
+        .fsync_interval_ms = options->fsync_interval_ms,
+        .segment_bytes = options->segment_bytes ? options->segment_bytes
+                                                : LOG_SEGMENT_BYTES_DEFAULT,
+    };
+    return log_writer_open(&log_options, scan, &writer->engine->log, error);
 }
 
-static void answer_erase(struct loop_task *task)
+static status recover(struct writer *writer, struct error *error)
 {
-    struct online_erase *erase = CONTAINER_OF(task, struct online_erase, task);
-    erase->done(erase);
+    struct engine *engine = writer->engine;
+    struct prepare *prepare = &writer->prepare;
+    struct recovery_result result = {.memory_bytes = &prepare->memory_bytes};
+    if (engine->options.directory == NULL)
+        return OK;
+    TRY(recovery_run(engine, &engine->options, &result, error));
+    statistics_store_fini(&prepare->statistics);
+    prepare->statistics = result.statistics;
+    writer->entities = result.entities;
+    writer->lsn = result.last_lsn;
+    writer->published_lsn = result.last_lsn;
+    engine->recovery = result.facts;
+    status opened = open_log(writer, &result.scan, error);
+    log_scan_fini(&result.scan);
+    return opened;
 }
 
-static void answer_statistics(struct loop_task *task)
+static void begin(struct writer *writer)
 {
-    struct online_statistics *request = CONTAINER_OF(task, struct online_statistics, task);
-    request->done(request);
+    struct engine *engine = writer->engine;
+    error_clear(&engine->failure);
+    status result = recover(writer, &engine->failure);
+    prepare_begin_group(&writer->prepare);
+    writer_publish_counters(writer);
+    atomic_store_explicit(&engine->state, status_is_ok(result) ? ENGINE_READY : ENGINE_FAILED,
+                          memory_order_release);
+    if (engine->options.recovered != NULL)
+        engine->options.recovered(engine->options.user, result, &engine->failure);
 }
 
-static void answer_sweep(struct loop_task *task)
+/* ---- the loop ---- */
+
+static void take_more(struct writer *writer)
 {
-    struct sweep_request *request = CONTAINER_OF(task, struct sweep_request, task);
-    request->done(request);
+    struct queue_node **last = &writer->taken;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = queue_take_all(&writer->queue);
 }
 
-/* About what the request occupies while it waits. */
-static uint64_t write_bytes(const struct online_write *write)
+/* Under `always` what is answered together comes back together. A group that began with the first
+ * of them would sync for a few, and the others would wait for the next: so it waits until as many
+ * requests are here as were under way when the last one ended. A lone client never waits. */
+static void gather(struct writer *writer)
 {
-    uint64_t bytes = sizeof(*write) + write->row_count * sizeof(*write->rows);
-    for (uint32_t i = 0; i < write->row_count; i++) {
-        const struct online_write_row *row = &write->rows[i];
-        bytes += row->entity_id.len + row->cell_count * sizeof(*row->cells);
-        for (uint32_t k = 0; k < row->cell_count; k++)
-            bytes += value_bytes(&row->cells[k].value);
-    }
-    return bytes;
-}
-
-static void submit(struct writer *writer, struct loop_task *task, void (*run)(struct loop_task *))
-{
-    task->run = run;
-    counter_add(&writer->engine->counters.queued_requests, 1);
-    queue_push(&writer->queue, &task->node);
-}
-
-void writer_submit_write(struct writer *writer, struct online_write *write)
-{
-    write->records_applied = 0;
-    write->values_written = 0;
-    write->values_late = 0;
-    write->status = OK;
-    counter_add(&writer->engine->counters.queued_bytes, write_bytes(write));
-    submit(writer, &write->task, answer_write);
-}
-
-void writer_submit_erase(struct writer *writer, struct online_erase *erase)
-{
-    erase->values_deleted = 0;
-    erase->status = OK;
-    submit(writer, &erase->task, answer_erase);
-}
-
-void writer_submit_statistics(struct writer *writer, struct online_statistics *request)
-{
-    request->status = OK;
-    submit(writer, &request->task, answer_statistics);
-}
-
-void writer_submit_sweep(struct writer *writer, struct sweep_request *request)
-{
-    submit(writer, &request->task, answer_sweep);
-}
-
-static struct item *add_item(struct writer *writer, enum item_kind kind, struct loop_task *task)
-{
-    ASSERT(writer->item_count < GROUP_ITEMS_MAX);
-    struct item *item = &writer->items[writer->item_count++];
-    *item = (struct item){.kind = kind, .task = task};
-    return item;
-}
-
-/* The first of the taken requests is handled: it is answered with the group. */
-static void finish_request(struct writer *writer)
-{
-    struct queue_node *node = writer->taken;
-    writer->taken = node->next;
-    writer->next_row = 0;
-    writer->prepare.request_bytes = 0;
-    node->next = NULL;
-    *writer->answered_last = node;
-    writer->answered_last = &node->next;
-}
-
-/* Whether a failure may go away once retired rows, or those of this group, are freed. Then the group
- * ends here and the same step is tried again in the next one. */
-static bool may_retry(struct writer *writer, status result)
-{
-    if (result.code != STATUS_STORE_FULL)
-        return false;
-    sweeper_hurry(writer->engine->sweeper);
-    if (writer->full_tries >= FULL_TRIES_MAX ||
-        (writer->prepare.limbo.count == 0 && writer->item_count == 0))
-        return false;
-    writer->full_tries++;
-    writer->group_is_over = true;
-    return true;
-}
-
-static void prepare_next_record(struct writer *writer, struct online_write *write)
-{
-    uint32_t first = writer->next_row;
-    if (first == 0)
-        writer->prepare.request_bytes = write_bytes(write);
-    uint32_t end = first;
-    while (end < write->row_count && !write->rows[end++].ends_record)
-        ;
-    if (first == end) {
-        finish_request(writer);
+    const struct engine *engine = writer->engine;
+    if (engine->log == NULL || engine->options.fsync != LOG_FSYNC_ALWAYS)
         return;
-    }
-    struct edit_counts counts;
-    status result =
-        prepare_record(&writer->prepare, write, first, end, &counts, &write->error);
-    if (!status_is_ok(result)) {
-        if (may_retry(writer, result))
-            return;
-        write->status = result;
-        finish_request(writer);
+    int64_t limit_ns = writer->commit_ns;
+    limit_ns = limit_ns > GATHER_MIN_NS ? limit_ns : GATHER_MIN_NS;
+    limit_ns = limit_ns < GATHER_MAX_NS ? limit_ns : GATHER_MAX_NS;
+    int64_t end_ns = clock_monotonic_ns() + limit_ns;
+    while (counter_get(&engine->counters.queued_requests) < writer->in_flight &&
+           !atomic_load(&writer->stopping) && clock_monotonic_ns() < end_ns)
+        nanosleep(&(struct timespec){.tv_nsec = GATHER_STEP_NS}, NULL);
+    take_more(writer);
+}
+
+/* After the last write a group without records, so that the last one that was acknowledged is below
+ * a mark: were it damaged, the next start would say so instead of taking it for torn. */
+static void mark(struct writer *writer)
+{
+    struct log_writer *log = writer->engine->log;
+    struct log_metrics metrics;
+    log_writer_metrics(log, &metrics);
+    writer->committed_at_ns = clock_monotonic_ns(); /* not before another second */
+    if (metrics.closed || writer->engine->options.fsync == LOG_FSYNC_NEVER)
+        writer->wants_mark = false;
+    if (metrics.synced_lsn < writer->lsn || !writer->wants_mark)
         return;
-    }
-    struct item *item = add_item(writer, ITEM_RECORD, &write->task);
-    item->lsn = ++writer->lsn;
-    item->first_row = first;
-    item->end_row = end;
-    item->counts = counts;
-    writer->next_row = end;
-    if (end == write->row_count)
-        finish_request(writer);
+    writer->wants_mark = false;
+    int64_t now_us = store_clock_now_us(writer->engine->clock);
+    if (!status_is_ok(log_writer_begin(log, writer->lsn + 1, now_us, NULL)) ||
+        !status_is_ok(log_writer_commit(log, writer->lsn, NULL)))
+        counter_add(&writer->engine->counters.log_failures, 1);
 }
 
-static void prepare_next_erase(struct writer *writer, struct online_erase *erase)
+/* How long the writer may sleep when nothing comes. */
+static int64_t sleep_ns(const struct writer *writer, int64_t reclaim_ns)
 {
-    struct edit_counts counts;
-    status result = prepare_erase(&writer->prepare, erase, &counts, &erase->error);
-    if (status_is_ok(result)) {
-        struct item *item = add_item(writer, ITEM_ERASE, &erase->task);
-        item->lsn = ++writer->lsn;
-        item->counts = counts;
-    } else if (may_retry(writer, result)) {
-        return;
-    }
-    erase->status = result;
-    finish_request(writer);
+    int64_t result_ns = writer->prepare.limbo.count == 0 ? INT64_MAX : reclaim_ns;
+    if (!writer->wants_mark)
+        return result_ns;
+    int64_t mark_ns = writer->committed_at_ns + MARK_AFTER_NS - clock_monotonic_ns();
+    mark_ns = mark_ns > 0 ? mark_ns : 0;
+    return mark_ns < result_ns ? mark_ns : result_ns;
 }
 
-static void prepare_next(struct writer *writer)
+static void idle(struct writer *writer)
 {
-    struct loop_task *task = CONTAINER_OF(writer->taken, struct loop_task, node);
-    if (task->run == answer_write) {
-        prepare_next_record(writer, CONTAINER_OF(task, struct online_write, task));
-    } else if (task->run == answer_erase) {
-        prepare_next_erase(writer, CONTAINER_OF(task, struct online_erase, task));
-    } else if (task->run == answer_statistics) {
-        add_item(writer, ITEM_STATISTICS, task);
-        finish_request(writer);
-    } else {
-        ASSERT(task->run == answer_sweep);
-        struct item *item = add_item(writer, ITEM_SWEEP, task);
-        prepare_sweep(&writer->prepare, CONTAINER_OF(task, struct sweep_request, task),
-                      &item->counts);
-        finish_request(writer);
-    }
-}
-
-static void prepare_group(struct writer *writer)
-{
-    writer->group_is_over = false;
-    while (writer->taken != NULL && !writer->group_is_over &&
-           writer->item_count < GROUP_ITEMS_MAX &&
-           writer->prepare.group.row_count < GROUP_ROWS_MAX)
-        prepare_next(writer);
-}
-
-static void publish_record(struct writer *writer, const struct item *item)
-{
-    struct online_write *write = CONTAINER_OF(item->task, struct online_write, task);
-    for (uint32_t i = item->first_row; i < item->end_row; i++)
-        for (uint32_t k = 0; k < write->rows[i].cell_count; k++) {
-            const struct online_write_cell *cell = &write->rows[i].cells[k];
-            statistics_add(statistics_store_find(&writer->prepare.statistics, cell->version_id),
-                           &cell->value, cell->event_time_us);
-        }
-    write->records_applied++;
-    write->values_written += item->counts.written;
-    write->values_late += item->counts.late;
-    counter_add(&writer->engine->counters.values_written, item->counts.written);
-    counter_add(&writer->engine->counters.values_late, item->counts.late);
-}
-
-static void copy_statistics(const struct writer *writer, struct online_statistics *request)
-{
-    for (uint32_t i = 0; i < request->count; i++) {
-        const struct statistics *held =
-            statistics_store_find(&writer->prepare.statistics, request->version_ids[i]);
-        if (held != NULL)
-            request->out[i] = *held;
-        else
-            statistics_init(&request->out[i]);
-    }
-}
-
-static void publish_item(struct writer *writer, const struct item *item)
-{
-    struct engine_counters *counters = &writer->engine->counters;
-    switch (item->kind) {
-    case ITEM_RECORD:
-        publish_record(writer, item);
-        break;
-    case ITEM_ERASE:
-        CONTAINER_OF(item->task, struct online_erase, task)->values_deleted = item->counts.erased;
-        counter_add(&counters->values_erased, item->counts.erased);
-        break;
-    case ITEM_STATISTICS:
-        copy_statistics(writer, CONTAINER_OF(item->task, struct online_statistics, task));
-        break;
-    case ITEM_SWEEP:
-        counter_add(&counters->values_expired, item->counts.expired);
-        break;
-    }
-}
-
-static void publish_counters(struct writer *writer)
-{
-    struct engine_counters *counters = &writer->engine->counters;
-    atomic_store_explicit(&counters->memory_bytes, writer->prepare.memory_bytes,
-                          memory_order_relaxed);
-    atomic_store_explicit(&counters->entities, writer->entities, memory_order_relaxed);
-    atomic_store_explicit(&counters->lsn, writer->lsn, memory_order_relaxed);
-}
-
-static void publish_group(struct writer *writer)
-{
-    for (uint32_t i = 0; i < writer->item_count; i++)
-        publish_item(writer, &writer->items[i]);
-    writer->item_count = 0;
-    writer->entities += (uint64_t)group_publish(&writer->prepare.group);
-    publish_counters(writer);
-}
-
-static void acknowledge(struct writer *writer, struct loop_task *task)
-{
-    struct engine_counters *counters = &writer->engine->counters;
-    atomic_fetch_sub_explicit(&counters->queued_requests, 1, memory_order_relaxed);
-    if (task->run == answer_write) {
-        struct online_write *write = CONTAINER_OF(task, struct online_write, task);
-        atomic_fetch_sub_explicit(&counters->queued_bytes, write_bytes(write),
-                                  memory_order_relaxed);
-        loop_post(write->loop, task);
-    } else if (task->run == answer_erase) {
-        loop_post(CONTAINER_OF(task, struct online_erase, task)->loop, task);
-    } else if (task->run == answer_statistics) {
-        loop_post(CONTAINER_OF(task, struct online_statistics, task)->loop, task);
-    } else {
-        task->run(task);
-    }
-}
-
-static void acknowledge_group(struct writer *writer)
-{
-    struct queue_node *node = writer->answered;
-    writer->answered = NULL;
-    writer->answered_last = &writer->answered;
-    while (node != NULL) {
-        struct queue_node *next = node->next; /* the request is its owner's again */
-        acknowledge(writer, CONTAINER_OF(node, struct loop_task, node));
-        node = next;
-    }
-}
-
-/* The log's place is between preparing and publishing: there the group has its LSNs and can still
- * be given up, and nobody has seen it. */
-static void process_group(struct writer *writer)
-{
-    epoch_online(writer->engine->epoch, writer->reader);
-    prepare_group(writer);
-    bool progressed = writer->item_count > 0;
-    publish_group(writer);
-    epoch_offline(writer->reader);
-    bool answers = writer->answered != NULL;
-    acknowledge_group(writer);
-    size_t retired = epoch_reclaim(&writer->prepare.limbo);
-    publish_counters(writer);
-    if (answers || progressed)
-        writer->full_tries = 0;
-    else if (writer->group_is_over && retired > 0)
-        nanosleep(&(struct timespec){.tv_nsec = FULL_WAIT_NS}, NULL);
+    if (writer->wants_mark && clock_monotonic_ns() >= writer->committed_at_ns + MARK_AFTER_NS)
+        mark(writer);
+    epoch_reclaim(&writer->prepare.limbo);
+    writer_publish_counters(writer);
 }
 
 static int64_t reclaim_wait(int64_t wait_ns)
@@ -354,23 +147,28 @@ static int64_t reclaim_wait(int64_t wait_ns)
 static void *run(void *argument)
 {
     struct writer *writer = argument;
-    int64_t wait_ns = RECLAIM_FIRST_NS;
+    int64_t reclaim_ns = RECLAIM_FIRST_NS;
+    begin(writer);
     while (true) {
         bool stopping = atomic_load(&writer->stopping);
-        bool idle = writer->prepare.limbo.count == 0;
-        writer->taken = stopping ? queue_take_all(&writer->queue)
-                                 : queue_wait_all(&writer->queue, idle ? INT64_MAX : wait_ns);
+        writer->taken = stopping
+                            ? queue_take_all(&writer->queue)
+                            : queue_wait_all(&writer->queue, sleep_ns(writer, reclaim_ns));
         if (writer->taken == NULL && stopping)
             return NULL;
-        wait_ns = writer->taken != NULL ? RECLAIM_FIRST_NS : reclaim_wait(wait_ns);
-        if (writer->taken == NULL) {
-            epoch_reclaim(&writer->prepare.limbo);
-            publish_counters(writer);
+        if (writer->taken != NULL) {
+            reclaim_ns = RECLAIM_FIRST_NS;
+            gather(writer);
+        } else {
+            reclaim_ns = reclaim_wait(reclaim_ns);
+            idle(writer);
         }
         while (writer->taken != NULL)
-            process_group(writer);
+            writer_process_group(writer);
     }
 }
+
+/* ---- start and stop ---- */
 
 static void init(struct writer *writer, struct engine *engine)
 {

@@ -22,8 +22,8 @@ struct sweep_request {
     str keys[SWEEP_KEYS_MAX];
 };
 
-/* What a snapshot needs of one instant: between two groups, so that everything up to `start_lsn` is in
- * the tables and in the log, and nothing after. */
+/* What a snapshot needs of one instant: everything up to `start_lsn`, and nothing after, is in the
+ * statistics; all of it is in the log, and in the tables when `done` is called. */
 struct snapshot_request {
     struct loop_task task; /* private; first */
     void (*done)(struct snapshot_request *request); /* on the writer's thread */

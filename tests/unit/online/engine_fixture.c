@@ -111,7 +111,49 @@ const struct catalog_version *fixture_version(struct fixture *fixture, uint32_t 
 
 /* ---- the engine ---- */
 
-struct fixture *fixture_open(uint64_t max_memory_bytes)
+static void recovered(void *user, status result, const struct error *error)
+{
+    struct fixture *fixture = user;
+    pthread_mutex_lock(&fixture->lock);
+    assert_false(fixture->has_recovered);
+    fixture->has_recovered = true;
+    fixture->recovery = result;
+    fixture->recovery_error = *error;
+    pthread_cond_signal(&fixture->recovered);
+    pthread_mutex_unlock(&fixture->lock);
+}
+
+status fixture_await(struct fixture *fixture)
+{
+    pthread_mutex_lock(&fixture->lock);
+    while (!fixture->has_recovered)
+        pthread_cond_wait(&fixture->recovered, &fixture->lock);
+    status result = fixture->recovery;
+    pthread_mutex_unlock(&fixture->lock);
+    return result;
+}
+
+status fixture_start(struct fixture *fixture)
+{
+    fixture->has_recovered = false;
+    assert_true(status_is_ok(engine_open(&fixture->options, &fixture->store, NULL)));
+    return fixture_await(fixture);
+}
+
+void fixture_stop(struct fixture *fixture)
+{
+    epoch_offline(fixture->loop.reader);
+    fixture->store->driver->close(fixture->store);
+    fixture->store = NULL;
+}
+
+status fixture_restart(struct fixture *fixture)
+{
+    fixture_stop(fixture);
+    return fixture_start(fixture);
+}
+
+static struct fixture *create(void)
 {
     struct fixture *fixture = NULL;
     assert_int_equal(posix_memalign((void **)&fixture, _Alignof(struct fixture),
@@ -121,21 +163,51 @@ struct fixture *fixture_open(uint64_t max_memory_bytes)
     epoch_init(&fixture->epoch);
     store_clock_init(&fixture->clock, fixture_wall_us);
     assert_true(status_is_ok(loop_init(&fixture->loop, &fixture->epoch, 0)));
+    assert_int_equal(pthread_mutex_init(&fixture->lock, NULL), 0);
+    assert_int_equal(pthread_cond_init(&fixture->recovered, NULL), 0);
     publish(fixture);
-    struct engine_options options = {
+    fixture->options = (struct engine_options){
         .epoch = &fixture->epoch,
         .catalog = &fixture->catalog,
-        .max_memory_bytes = max_memory_bytes ? max_memory_bytes : PLENTY,
+        .max_memory_bytes = PLENTY,
         .clock = &fixture->clock,
+        .recovered = recovered,
+        .user = fixture,
     };
-    assert_true(status_is_ok(engine_open(&options, &fixture->store, NULL)));
+    return fixture;
+}
+
+struct fixture *fixture_open(uint64_t max_memory_bytes)
+{
+    struct fixture *fixture = create();
+    if (max_memory_bytes != 0)
+        fixture->options.max_memory_bytes = max_memory_bytes;
+    assert_true(status_is_ok(fixture_start(fixture)));
+    return fixture;
+}
+
+struct fixture *fixture_open_on(struct file_system *files, const char *directory,
+                                enum log_fsync fsync)
+{
+    struct fixture *fixture = create();
+    fixture->options.files = files;
+    fixture->options.directory = directory;
+    fixture->options.identity = FIXTURE_IDENTITY;
+    fixture->options.fsync = fsync;
+    fixture->options.fsync_interval_ms = 1000;
+    fixture->options.segment_bytes = 64 << 10;
+    fixture->options.recovery_threads = 2;
+    assert_true(status_is_ok(fixture_start(fixture)));
     return fixture;
 }
 
 void fixture_close(struct fixture *fixture)
 {
-    fixture->store->driver->close(fixture->store);
+    if (fixture->store != NULL)
+        fixture_stop(fixture);
     loop_fini(&fixture->loop);
+    pthread_cond_destroy(&fixture->recovered);
+    pthread_mutex_destroy(&fixture->lock);
     for (uint32_t i = 0; i < fixture->image_count; i++)
         catalog_destroy(fixture->images[i]);
     free(fixture);

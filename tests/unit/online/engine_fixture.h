@@ -9,12 +9,14 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "model/catalog_builder.h"
 #include "online/engine/engine_state.h"
 #include "online/engine/sweeper.h"
 
 #define FIXTURE_FEATURES_MAX 400
+#define FIXTURE_IDENTITY UINT64_C(0x0123456789abcdef)
 #define FIXTURE_START_US INT64_C(1700000000000000)
 #define SECOND_US INT64_C(1000000)
 
@@ -36,17 +38,32 @@ struct fixture {
     uint32_t image_count;
     struct fixture_feature features[FIXTURE_FEATURES_MAX];
     uint32_t feature_count;
+    struct engine_options options; /* of the next fixture_start() */
     struct online_store *store;
     uint32_t waiting;
+    pthread_mutex_t lock;
+    pthread_cond_t recovered;
+    bool has_recovered; /* under the lock, as what it says */
+    status recovery;
+    struct error recovery_error;
 };
 
 /* The wall clock that the engine sees. */
 void fixture_set_wall(int64_t wall_us);
 int64_t fixture_wall_us(void);
 
-/* Without features. `max_memory_bytes` 0: plenty. */
+/* Without features, in memory only, ready. `max_memory_bytes` 0: plenty. */
 struct fixture *fixture_open(uint64_t max_memory_bytes);
+/* The same on files: `directory` is DATA. */
+struct fixture *fixture_open_on(struct file_system *files, const char *directory,
+                                enum log_fsync fsync);
 void fixture_close(struct fixture *fixture);
+/* The store alone ends, and begins again with fixture->options; start returns what recovery came to.
+ * In between nothing but features can be changed. */
+void fixture_stop(struct fixture *fixture);
+status fixture_start(struct fixture *fixture);
+status fixture_await(struct fixture *fixture); /* the same, of a store that is being opened */
+status fixture_restart(struct fixture *fixture); /* both */
 struct engine *fixture_engine(struct fixture *fixture);
 
 /* These publish a new image. A feature is known by its number, from 0. */
