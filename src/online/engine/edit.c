@@ -41,12 +41,19 @@ void edit_drop_unknown(struct row_draft *draft, const struct catalog_entity *ent
     filter(draft, keeps_known, &(struct edit_context){.entity = entity}, counts);
 }
 
-void edit_write(struct row_draft *draft, const struct online_write_cell *cell,
-                struct edit_counts *counts)
+/* Whether the erasure of a whole id at that time was one of this version too. */
+static bool covers(const struct catalog_version *version, int64_t erased_us)
+{
+    return version != NULL && version->created_at_us <= erased_us;
+}
+
+void edit_write(struct row_draft *draft, const struct catalog_entity *entity,
+                const struct online_write_cell *cell, struct edit_counts *counts)
 {
     const struct row_draft_cell *held = row_draft_find(draft, cell->slot);
     bool is_late = draft->erased_until_us != ROW_NOT_ERASED &&
-                   cell_rule_is_erased(cell->event_time_us, draft->erased_until_us);
+                   cell_rule_is_erased(cell->event_time_us, draft->erased_until_us) &&
+                   covers(entity->slots[cell->slot].version, draft->erased_until_us);
     if (held != NULL && held->kind == ROW_CELL_ERASED)
         is_late |= cell_rule_is_erased(cell->event_time_us, held->event_time_us);
     else if (held != NULL)
@@ -71,9 +78,11 @@ static bool keeps_not_erased(uint32_t slot, const struct row_draft_cell *cell, c
                              struct edit_counts *counts)
 {
     const struct edit_context *edit = context;
-    if (!cell_rule_is_erased(cell->event_time_us, edit->time_us))
+    const struct catalog_version *version = edit->entity->slots[slot].version;
+    if (!cell_rule_is_erased(cell->event_time_us, edit->time_us) ||
+        (version != NULL && !covers(version, edit->time_us)))
         return true;
-    counts->erased += counts_as_deleted(edit->entity->slots[slot].version, cell, edit->time_us);
+    counts->erased += counts_as_deleted(version, cell, edit->time_us);
     return false;
 }
 
@@ -82,7 +91,7 @@ static bool erasure_matters(const struct catalog_entity *entity, int64_t erased_
 {
     for (uint32_t i = 0; i < entity->slot_count; i++) {
         const struct catalog_version *version = entity->slots[i].version;
-        if (version != NULL && is_alive_at(version, erased_us, now_us))
+        if (covers(version, erased_us) && is_alive_at(version, erased_us, now_us))
             return true;
     }
     return false;

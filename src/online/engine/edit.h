@@ -7,8 +7,9 @@
  * of the erasure would be past its TTL, no value up to it can ever be served again (cell_rule.h:
  * what has expired stays dead under any later TTL). Versions that never expire keep them for good:
  * that costs a slot and a row of 24 bytes and the id for each erased id. An id that the store does not
- * hold is marked too: a late copy of its values may be under way. While the mark of a whole id stays it
- * also keeps old values out of versions that are made later. */
+ * hold is marked too: a late copy of its values may be under way. A version that was made after the
+ * erasure is not covered: it depends on nothing but the three times whether a value is kept out, so
+ * that a replay of the log, under a later catalog and without the sweeps, comes to the same. */
 #ifndef FEATURED_ONLINE_ENGINE_EDIT_H
 #define FEATURED_ONLINE_ENGINE_EDIT_H
 
@@ -29,8 +30,8 @@ struct edit_counts {
 void edit_drop_unknown(struct row_draft *draft, const struct catalog_entity *entity,
                        struct edit_counts *counts);
 /* One value with a known event time: newest wins, erased stays erased. */
-void edit_write(struct row_draft *draft, const struct online_write_cell *cell,
-                struct edit_counts *counts);
+void edit_write(struct row_draft *draft, const struct catalog_entity *entity,
+                const struct online_write_cell *cell, struct edit_counts *counts);
 /* All values up to `now_us`. */
 void edit_erase_all(struct row_draft *draft, const struct catalog_entity *entity, int64_t now_us,
                     struct edit_counts *counts);

@@ -11,13 +11,10 @@ static void advance_clock(struct recovery *recovery, int64_t at_least_us)
 bool recovery_rows_entity(const struct recovery *recovery, str *payload,
                           const struct catalog_entity **out)
 {
-    if (payload->len == 0)
+    str name;
+    if (!log_snapshot_rows_decode(payload, &name))
         return false;
-    size_t len = (unsigned char)payload->data[0];
-    if (payload->len - 1 < len)
-        return false;
-    *out = catalog_find_entity(recovery->catalog, str_of(payload->data + 1, len));
-    *payload = str_of(payload->data + 1 + len, payload->len - 1 - len);
+    *out = catalog_find_entity(recovery->catalog, name);
     return true;
 }
 

@@ -121,7 +121,7 @@ static status apply_cell(struct loader *loader, struct load_row *at, const struc
     if (cell->is_erased)
         edit_erase_version(&loader->draft, version, cell->event_time_us, &at->counts);
     else
-        edit_write(&loader->draft,
+        edit_write(&loader->draft, at->entity,
                    &(struct online_write_cell){
                        .version_id = cell->version_id,
                        .slot = version->slot,

@@ -78,8 +78,7 @@ static void open_record(struct snapshot_walk *walk, str entity_name)
 {
     walk->record = log_record_begin(&walk->rows, LOG_SNAPSHOT_ROWS, 0);
     walk->is_open = true;
-    buffer_append_char(&walk->rows, (char)(unsigned char)entity_name.len);
-    buffer_append_str(&walk->rows, entity_name);
+    log_snapshot_rows_begin(&walk->rows, entity_name);
 }
 
 static void close_record(struct snapshot_walk *walk)
