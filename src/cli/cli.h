@@ -49,6 +49,8 @@ extern const struct cli_command CLI_APPLY;
 extern const struct cli_command CLI_INGEST;
 extern const struct cli_command CLI_GET;
 extern const struct cli_command CLI_SIMULATE;
+extern const struct cli_command CLI_CHECK;
+extern const struct cli_command CLI_BACKUP;
 extern const struct cli_command CLI_COMPLETION;
 extern const struct cli_command CLI_HELP;
 extern const struct cli_command CLI_VERSION;

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 const struct cli_command *const CLI_COMMANDS[] = {
-    &CLI_SERVE,      &CLI_APPLY, &CLI_INGEST,  &CLI_GET, &CLI_SIMULATE,
-    &CLI_COMPLETION, &CLI_HELP,  &CLI_VERSION, NULL,
+    &CLI_SERVE, &CLI_APPLY,  &CLI_INGEST,     &CLI_GET,  &CLI_SIMULATE,
+    &CLI_CHECK, &CLI_BACKUP, &CLI_COMPLETION, &CLI_HELP, &CLI_VERSION,
+    NULL,
 };

@@ -250,6 +250,7 @@ static int ingest_file(struct ingest *ingest, const char *path)
         return CLI_FAILED;
     }
     progress_start(&ingest->progress, ingest->source.name, ingest->source.total_bytes);
+    ingest->progress.then = "waiting for the server";
     status sent = send_parts(ingest);
     progress_clear(&ingest->progress);
     if (status_is_ok(sent) || ingest->result.rows_accepted > 0)

@@ -51,10 +51,12 @@ static void append_figures(struct buffer *out, const struct progress *progress, 
     if (total > 0)
         buffer_append_format(out, "%3" PRIu64 " %%%s",
                              (uint64_t)((double)progress->bytes * 100 / (double)total), gap);
-    terminal_append_count(out, progress->rows);
-    buffer_append_format(out, " rows%s", gap);
+    if (!progress->hides_rows) {
+        terminal_append_count(out, progress->rows);
+        buffer_append_format(out, " rows%s", gap);
+    }
     progress_append_bytes(out, progress->bytes);
-    if (settled) {
+    if (settled && !progress->hides_rows) {
         buffer_append_format(out, "%s", gap);
         terminal_append_count(out, per_second(progress->rows, progress->elapsed_ns));
         buffer_append_str(out, STR(" rows/s"));
@@ -65,8 +67,8 @@ static void append_figures(struct buffer *out, const struct progress *progress, 
         buffer_append_format(out, "%s", gap);
         progress_append_time(out, (uint64_t)(left + 0.999));
         buffer_append_str(out, STR(" left"));
-    } else if (total > 0 && progress->bytes >= total) {
-        buffer_append_format(out, "%swaiting for the server", gap);
+    } else if (total > 0 && progress->bytes >= total && progress->then != NULL) {
+        buffer_append_format(out, "%s%s", gap, progress->then);
     }
 }
 

@@ -14,6 +14,8 @@ struct progress {
     uint64_t total_bytes; /* 0: not known */
     uint64_t rows;        /* so far */
     int64_t elapsed_ns;
+    bool hides_rows;  /* bytes are all there is to count */
+    const char *then; /* shown when all bytes are through; NULL: nothing */
     /* private */
     int64_t started_ns;
     int64_t shown_ns;
@@ -21,6 +23,7 @@ struct progress {
     bool drawn;
 };
 
+/* `hides_rows` and `then` may be set afterwards. */
 void progress_start(struct progress *progress, const char *label, uint64_t total_bytes);
 /* Shows it if it is time to. */
 void progress_update(struct progress *progress, uint64_t bytes, uint64_t rows);

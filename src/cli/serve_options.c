@@ -4,11 +4,11 @@
 #include <string.h>
 
 #define MIN_MEMORY_BYTES                                                                           \
-    (UINT64_C(16) << 20)                 /* below, not even the empty tables and queues fit        \
-                                          */
-#define TIMEOUT_MS_MAX INT64_C(86400000) /* a day: longer is a slip of the unit */
-#define PERIOD_MS_MAX INT64_C(3155760000000) /* 100 years: times stay far from overflow */
-#define MIN_SEGMENT_BYTES (UINT64_C(64) << 10)     /* below, the log is mostly file headers */
+    (UINT64_C(16) << 20)                       /* below, not even the empty tables and queues fit  \
+                                                */
+#define TIMEOUT_MS_MAX INT64_C(86400000)       /* a day: longer is a slip of the unit */
+#define PERIOD_MS_MAX INT64_C(3155760000000)   /* 100 years: times stay far from overflow */
+#define MIN_SEGMENT_BYTES (UINT64_C(64) << 10) /* below, the log is mostly file headers */
 #define MIN_SNAPSHOT_LOG_BYTES (UINT64_C(64) << 10)
 
 /* The fallbacks of the limits are those of http/http_limits.h; a test holds them together. */

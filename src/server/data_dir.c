@@ -41,8 +41,8 @@ status data_dir_sync(const char *path, struct error *error)
     if (fd >= 0)
         close(fd);
     return result == 0 ? OK
-                       : error_set(error, STATUS_IO, "io", "cannot sync the directory %s: %s",
-                                   path, strerror(reason));
+                       : error_set(error, STATUS_IO, "io", "cannot sync the directory %s: %s", path,
+                                   strerror(reason));
 }
 
 /* A folder that was made stays after a loss of power once its parent is synced. */
@@ -244,9 +244,12 @@ static status begin_directory(struct data_dir *dir, struct error *error)
                          " and " DATA_DIR_SNAPSHOT " cannot be told from another directory's: "
                          "restore the file from a backup of this directory",
                          dir->path);
-    if (getrandom(&dir->identity, sizeof(dir->identity), 0) != (ssize_t)sizeof(dir->identity))
-        return error_set(error, STATUS_IO, "io", "cannot get a random number: %s",
-                         strerror(errno));
+    do { /* 0 stands for any */
+        if (getrandom(&dir->identity, sizeof(dir->identity), 0) !=
+            (ssize_t)sizeof(dir->identity))
+            return error_set(error, STATUS_IO, "io", "cannot get a random number: %s",
+                             strerror(errno));
+    } while (dir->identity == 0);
     return data_dir_write_format(dir->path, dir->identity, error);
 }
 
@@ -271,11 +274,13 @@ status data_dir_open(struct data_dir *dir, const char *path, struct error *error
 {
     dir->lock_fd = -1;
     if (path[0] == '\0' || strlen(path) >= sizeof(dir->path))
-        return error_set(error, STATUS_INVALID, "path", "--data: the path is empty or too long");
+        return error_set(error, STATUS_INVALID, "path",
+                         "--data: the path is empty or longer than %zu bytes",
+                         sizeof(dir->path) - 1);
     snprintf(dir->path, sizeof(dir->path), "%s", path);
     if (!make_directories(dir->path))
-        return error_set(error, STATUS_IO, "io", "cannot make the data directory %s: %s",
-                         dir->path, strerror(errno));
+        return error_set(error, STATUS_IO, "io", "cannot make the data directory %s: %s", dir->path,
+                         strerror(errno));
     status prepared = prepare(dir, error);
     if (!status_is_ok(prepared))
         data_dir_close(dir);

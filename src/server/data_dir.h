@@ -21,8 +21,8 @@
 #define DATA_DIR_HOLDER_MAX 24
 
 struct data_dir {
-    char path[PATH_MAX - 64]; /* leaves room for file names */
-    int lock_fd;              /* -1: not open */
+    char path[448]; /* leaves room for file names in what the log keeps */
+    int lock_fd;    /* -1: not open */
     uint64_t identity;
 };
 

@@ -1,8 +1,10 @@
 #include "server/server.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api/rest/api.h"
@@ -17,8 +19,8 @@
 #include "server/data_dir.h"
 #include "server/embedded.h"
 
-#define REGISTRY_FILE "registry.db"
 #define ASSETS_MAX 8
+#define PROGRESS_MS 1000 /* a line on standard error while recovering */
 
 struct server {
     const struct server_options *options;
@@ -38,8 +40,17 @@ struct server {
     unsigned threads_started;
     uv_signal_t terminate;
     uv_signal_t interrupt;
-    bool signals_open;
+    uv_signal_t snapshot;
+    uv_timer_t progress;
+    bool handles_open;
+    int64_t started_ns;
+    bool serving; /* start() is through: what is posted to the first loop may act on all of it */
     bool stopping;
+    bool failed; /* recovery did: recovered_error says why */
+    /* what the store said when it had recovered; read on the first loop */
+    struct loop_task recovered_task;
+    status recovered;
+    struct error recovered_error;
 };
 
 static status out_of_memory(struct error *error)
@@ -47,27 +58,59 @@ static status out_of_memory(struct error *error)
     return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory to start");
 }
 
-static status open_stores(struct server *server, struct error *error)
+/* Without room for descriptors connections wait and the log cannot go on: take what there is. */
+static void raise_file_limit(void)
 {
-    char path[PATH_MAX];
-    TRY(data_dir_open(&server->data_dir, server->options->data_dir, error));
-    data_dir_file(&server->data_dir, REGISTRY_FILE, path);
-    TRY(registry_sqlite_open(path, &server->epoch, &server->clock, &server->catalog,
-                             &server->registry, error));
-    struct engine_options options = {
-        .epoch = &server->epoch,
-        .clock = &server->clock,
-        .catalog = &server->catalog,
-        .max_memory_bytes = server->options->max_memory_bytes,
-    };
-    return engine_open(&options, &server->online, error);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int64_t seconds_since(int64_t started_ns)
+{
+    return (clock_monotonic_ns() - started_ns) / 1000000000;
+}
+
+static void announce(const struct server *server)
+{
+    const char *host = server->options->host;
+    bool is_v6 = strchr(host, ':') != NULL;
+    unsigned port = http_server_port(server->http);
+    log_event(LOG_INFO, "ready", "host=%s port=%u threads=%u data=\"%s\" features=%u", host, port,
+              server->options->threads, server->data_dir.path,
+              catalog_current(&server->catalog)->feature_count);
+    printf("featured %s ready on http://%s%s%s:%u\n", FEATURED_VERSION, is_v6 ? "[" : "", host,
+           is_v6 ? "]" : "", port);
+    fflush(stdout);
+}
+
+static void log_recovered(const struct server *server)
+{
+    struct online_metrics metrics;
+    const struct online_durability *facts = &metrics.durability;
+    server->online->driver->metrics(server->online, &metrics);
+    if (facts->recovery_cut_bytes)
+        log_event(
+            LOG_WARN, "log_cut", "bytes=%" PRIu64 " file=\"%s\" offset=%" PRIu64 " reason=\"%s\"",
+            facts->recovery_cut_bytes, facts->recovery_cut_path ? facts->recovery_cut_path : "",
+            facts->recovery_cut_offset,
+            server->options->recover_truncate ? "--recover truncate" : "torn tail");
+    log_event(LOG_INFO, "recovered",
+              "rows=%" PRIu64 " snapshot_rows=%" PRIu64 " records=%" PRIu64
+              " seconds=%.3f cut_bytes=%" PRIu64 " lsn=%" PRIu64,
+              metrics.entities, facts->recovery_rows, facts->recovery_records,
+              (double)facts->recovery_ns / 1e9, facts->recovery_cut_bytes, metrics.lsn);
 }
 
 static void stop_loops(struct server *server)
 {
     uv_close((uv_handle_t *)&server->terminate, NULL);
     uv_close((uv_handle_t *)&server->interrupt, NULL);
-    server->signals_open = false;
+    uv_close((uv_handle_t *)&server->snapshot, NULL);
+    uv_close((uv_handle_t *)&server->progress, NULL);
+    server->handles_open = false;
     for (unsigned i = 0; i < server->loops_ready; i++)
         loop_stop(&server->loops[i]);
 }
@@ -78,7 +121,70 @@ static void drained(void *user)
     stop_loops(user);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void stop(struct server *server)
+{
+    server->stopping = true;
+    uv_timer_stop(&server->progress);
+    http_server_drain(server->http, server->options->drain_timeout_ms, drained, server);
+}
+
+/* On the first loop. */
+static void on_recovered(struct loop_task *task)
+{
+    struct server *server = CONTAINER_OF(task, struct server, recovered_task);
+    if (!server->serving || server->stopping)
+        return;
+    if (status_is_ok(server->recovered)) {
+        uv_timer_stop(&server->progress);
+        log_recovered(server);
+        announce(server);
+    } else {
+        server->failed = true;
+        stop(server);
+    }
+}
+
+/* On the store's thread; the first loop may not even run yet. */
+static void recovered(void *user, status result, const struct error *error)
+{
+    struct server *server = user;
+    server->recovered = result;
+    if (!status_is_ok(result))
+        server->recovered_error = *error;
+    loop_post(&server->loops[0], &server->recovered_task);
+}
+
+static status open_stores(struct server *server, struct error *error)
+{
+    char path[PATH_MAX];
+    const struct server_options *options = server->options;
+    TRY(data_dir_open(&server->data_dir, options->data_dir, error));
+    data_dir_file(&server->data_dir, DATA_DIR_REGISTRY, path);
+    TRY(registry_sqlite_open(path, &server->epoch, &server->clock, &server->catalog,
+                             &server->registry, error));
+    server->recovered_task.run = on_recovered;
+    struct engine_options engine = {
+        .epoch = &server->epoch,
+        .clock = &server->clock,
+        .catalog = &server->catalog,
+        .max_memory_bytes = options->max_memory_bytes,
+        .directory = server->data_dir.path,
+        .files = file_system_real(),
+        .identity = server->data_dir.identity,
+        .fsync = options->fsync,
+        .fsync_interval_ms = options->fsync_interval_ms,
+        .segment_bytes = options->log_segment_bytes,
+        .snapshot_interval_ms = options->snapshot_interval_ms,
+        .snapshot_log_bytes = options->snapshot_log_bytes,
+        .log_retention_ms = options->log_retention_ms,
+        .recover_truncate = options->recover_truncate,
+        .recovered = recovered,
+        .user = server,
+    };
+    return engine_open(&engine, &server->online, error);
+}
+
+static void on_terminate(uv_signal_t *handle, int number)
 {
     struct server *server = handle->data;
     loop_enter(&server->loops[0]);
@@ -86,28 +192,50 @@ static void on_signal(uv_signal_t *handle, int number)
         log_event(LOG_WARN, "ended_at_once", "signal=%d reason=\"second signal\"", number);
         _exit(1);
     }
-    server->stopping = true;
     log_event(LOG_INFO, "draining", "signal=%d timeout_ms=%lld", number,
               (long long)server->options->drain_timeout_ms);
-    http_server_drain(server->http, server->options->drain_timeout_ms, drained, server);
+    stop(server);
 }
 
-static status watch_signals(struct server *server, struct error *error)
+static void on_snapshot(uv_signal_t *handle, int number)
+{
+    struct server *server = handle->data;
+    log_event(LOG_INFO, "snapshot_asked_for", "signal=%d", number);
+    engine_snapshot(server->online);
+}
+
+static void on_progress(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    unsigned permille;
+    if (engine_progress(server->online, &permille))
+        log_event(LOG_INFO, "recovering", "permille=%u seconds=%lld", permille,
+                  (long long)seconds_since(server->started_ns));
+}
+
+static status open_handles(struct server *server, struct error *error)
 {
     uv_loop_t *uv = &server->loops[0].uv;
+    uv_signal_t *signals[] = {&server->terminate, &server->interrupt, &server->snapshot};
     signal(SIGPIPE, SIG_IGN);
-    if (uv_signal_init(uv, &server->terminate) != 0)
-        return out_of_memory(error);
-    if (uv_signal_init(uv, &server->interrupt) != 0) {
-        uv_close((uv_handle_t *)&server->terminate, NULL);
-        return out_of_memory(error);
+    ASSERT(uv_timer_init(uv, &server->progress) == 0);
+    server->progress.data = server;
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        /* the first of a process makes a pipe; the others only take memory that is there */
+        if (uv_signal_init(uv, signals[i]) != 0) {
+            while (i-- > 0)
+                uv_close((uv_handle_t *)signals[i], NULL);
+            uv_close((uv_handle_t *)&server->progress, NULL);
+            return out_of_memory(error);
+        }
+        signals[i]->data = server;
     }
-    server->signals_open = true;
-    server->terminate.data = server;
-    server->interrupt.data = server;
-    if (uv_signal_start(&server->terminate, on_signal, SIGTERM) != 0 ||
-        uv_signal_start(&server->interrupt, on_signal, SIGINT) != 0)
+    server->handles_open = true;
+    if (uv_signal_start(&server->terminate, on_terminate, SIGTERM) != 0 ||
+        uv_signal_start(&server->interrupt, on_terminate, SIGINT) != 0 ||
+        uv_signal_start(&server->snapshot, on_snapshot, SIGUSR1) != 0)
         return error_set(error, STATUS_INTERNAL, "signal", "cannot watch for signals");
+    ASSERT(uv_timer_start(&server->progress, on_progress, PROGRESS_MS, PROGRESS_MS) == 0);
     return OK;
 }
 
@@ -154,6 +282,8 @@ static status start_http(struct server *server, struct error *error)
     };
     TRY(http_server_start(&http, &server->http, error));
     server->api.http = server->http;
+    log_event(LOG_INFO, "listening", "host=%s port=%u", options->host,
+              http_server_port(server->http));
     return OK;
 }
 
@@ -202,27 +332,16 @@ static status init_loops(struct server *server, struct error *error)
     return OK;
 }
 
-static void announce(const struct server *server)
-{
-    const char *host = server->options->host;
-    bool is_v6 = strchr(host, ':') != NULL;
-    unsigned port = http_server_port(server->http);
-    log_event(LOG_INFO, "ready", "host=%s port=%u threads=%u data=\"%s\" features=%u", host, port,
-              server->options->threads, server->data_dir.path,
-              catalog_current(&server->catalog)->feature_count);
-    printf("featured %s ready on http://%s%s%s:%u\n", FEATURED_VERSION, is_v6 ? "[" : "", host,
-           is_v6 ? "]" : "", port);
-    fflush(stdout);
-}
-
 static status start(struct server *server, struct error *error)
 {
+    server->started_ns = clock_monotonic_ns();
+    raise_file_limit();
     hash_seed_init();
     epoch_init(&server->epoch);
     store_clock_init(&server->clock, clock_wall_us);
     TRY(init_loops(server, error));
     TRY(open_stores(server, error));
-    TRY(watch_signals(server, error));
+    TRY(open_handles(server, error));
     /* The listener last: whatever fails before it leaves nothing that has to be drained. */
     TRY(start_threads(server, error));
     return start_http(server, error);
@@ -248,7 +367,7 @@ static void finish(struct server *server)
 /* A start that failed half-way: let what was opened close itself. */
 static void abandon(struct server *server)
 {
-    if (server->signals_open)
+    if (server->handles_open)
         stop_loops(server);
     else
         for (unsigned i = 0; i < server->loops_ready; i++)
@@ -265,17 +384,20 @@ status server_run(const struct server_options *options, struct error *error)
     memset(server, 0, sizeof(*server));
     server->options = options;
     server->data_dir.lock_fd = -1;
-    status started = start(server, error);
-    if (status_is_ok(started)) {
-        announce(server);
+    status ended = start(server, error);
+    if (status_is_ok(ended)) {
+        server->serving = true;
         pthread_setname_np(pthread_self(), "loop-0");
         loop_run(&server->loops[0]);
+        if (server->failed)
+            ended = error_set(error, server->recovered.code, server->recovered_error.type, "%s",
+                              server->recovered_error.detail);
     } else {
         abandon(server);
     }
     finish(server);
-    if (status_is_ok(started))
+    if (status_is_ok(ended))
         log_event(LOG_INFO, "stopped", "%s", "");
     memory_free(server);
-    return started;
+    return ended;
 }

@@ -16,8 +16,8 @@ static void append_figure(struct buffer *out, const char *name, const char *type
                          (unsigned long long)value);
 }
 
-static void append_seconds(struct buffer *out, const char *name, const char *type,
-                           const char *help, double seconds)
+static void append_seconds(struct buffer *out, const char *name, const char *type, const char *help,
+                           double seconds)
 {
     buffer_append_format(out, "# HELP %s %s\n# TYPE %s %s\n%s %.9f\n", name, help, name, type, name,
                          seconds);
@@ -53,8 +53,7 @@ static void append_log(struct buffer *out, const struct online_durability *facts
                   facts->log_closed);
     append_figure(out, "featured_log_segments", "gauge", "Files of the log.", facts->log_segments);
     append_figure(out, "featured_log_segment_bytes", "gauge",
-                  "What they take on disk, preallocated space included.",
-                  facts->log_segment_bytes);
+                  "What they take on disk, preallocated space included.", facts->log_segment_bytes);
     append_figure(out, "featured_log_written_bytes_total", "counter", "Bytes written to the log.",
                   facts->log_bytes_written);
     append_figure(out, "featured_log_groups_total", "counter",
@@ -65,8 +64,8 @@ static void append_log(struct buffer *out, const struct online_durability *facts
                   facts->log_syncs);
     append_seconds(out, "featured_log_sync_seconds_total", "counter", "Time they took together.",
                    (double)facts->log_sync_ns / 1e9);
-    append_figure(out, "featured_log_written_lsn", "counter",
-                  "Last log sequence number written.", facts->log_written_lsn);
+    append_figure(out, "featured_log_written_lsn", "counter", "Last log sequence number written.",
+                  facts->log_written_lsn);
     append_figure(out, "featured_log_synced_lsn", "counter",
                   "Last log sequence number that a loss of power cannot take.",
                   facts->log_synced_lsn);
@@ -223,8 +222,7 @@ static void append_buckets(struct buffer *out, const char *labels, const struct 
     for (unsigned b = 0; b < HISTOGRAM_BUCKETS - 1; b++) {
         below += sum->counts[b];
         if (b % 4 == 3)
-            buffer_append_format(out,
-                                 "featured_http_request_seconds_bucket{%s,le=\"%.9g\"} %llu\n",
+            buffer_append_format(out, "featured_http_request_seconds_bucket{%s,le=\"%.9g\"} %llu\n",
                                  labels, (double)histogram_bound_ns(b) / 1e9,
                                  (unsigned long long)below);
     }
@@ -246,8 +244,9 @@ static void append_routes(struct buffer *out, const struct api *api)
         for (unsigned c = 2; c < ARRAY_LEN(sum.responses); c++) {
             if (sum.responses[c])
                 buffer_append_format(
-                    out, "featured_http_responses_total{method=\"%s\",route=\"%s\",class=\"%uxx\"} "
-                         "%llu\n",
+                    out,
+                    "featured_http_responses_total{method=\"%s\",route=\"%s\",class=\"%uxx\"} "
+                    "%llu\n",
                     METHOD_NAMES[api_routes[r].method], api_routes[r].path, c,
                     (unsigned long long)sum.responses[c]);
         }

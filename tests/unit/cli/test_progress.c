@@ -61,11 +61,16 @@ static void an_unknown_end_has_no_bar(void **state)
 
 static void all_is_sent(void **state)
 {
-    const struct progress progress = {
+    struct progress progress = {
         .label = "x", .bytes = 10, .total_bytes = 10, .rows = 2, .elapsed_ns = 1000000000};
     (void)state;
+    assert_string_equal(shown(&progress, 0), "x: 100 %, 2 rows, 10 B, 2 rows/s");
+    progress.then = "waiting for the server";
     assert_string_equal(shown(&progress, 0),
                         "x: 100 %, 2 rows, 10 B, 2 rows/s, waiting for the server");
+    progress.hides_rows = true;
+    progress.then = NULL;
+    assert_string_equal(shown(&progress, 0), "x: 100 %, 10 B");
 }
 
 static void times_and_sizes(void **state)
