@@ -11,6 +11,15 @@
 
 #define PATH_BYTES 512u
 #define PROGRESS_BYTES ((uint64_t)1 << 20)
+#define COPY_BYTES ((size_t)1 << 20)
+
+/* Up to where a segment is known to be on disk. A mark says so of LSNs; of the groups only every so
+ * many is remembered: a new one once the last was confirmed. */
+struct settled {
+    uint64_t offset;
+    uint64_t next_offset; /* once `next_lsn` is below a mark */
+    uint64_t next_lsn;
+};
 
 /* Segments are numbered as they stand in `numbers`. */
 struct scan {
@@ -19,6 +28,7 @@ struct scan {
     uint64_t *numbers; /* first LSNs */
     uint32_t count;
     uint32_t start;    /* the first that is read */
+    struct settled *settled; /* one for each of out->segments */
     uint64_t last_lsn; /* of the last whole record */
     bool is_lost;      /* what lies behind here is not part of the log: */
     uint32_t lost_index;
@@ -106,6 +116,24 @@ static status measure(struct scan *scan, struct error *error)
     return OK;
 }
 
+static void raise_settled(const struct scan *scan, struct settled *settled)
+{
+    if (settled->next_lsn <= scan->out->synced_lsn)
+        settled->offset = settled->next_offset;
+}
+
+static void note_group(struct scan *scan, uint64_t offset)
+{
+    struct settled *settled = &scan->settled[scan->out->segment_count - 1];
+    raise_settled(scan, settled);
+    if (settled->offset == settled->next_offset) {
+        settled->next_lsn = scan->last_lsn;
+        /* A mark says nothing of the header: of the first group on all is written again. */
+        settled->next_offset = offset == LOG_HEADER_BYTES ? 0 : offset;
+        raise_settled(scan, settled);
+    }
+}
+
 /* Whether the record may follow what was read. */
 static bool check_record(struct scan *scan, struct log_segment *segment, uint32_t index,
                          const struct log_record *record, bool is_first)
@@ -123,6 +151,7 @@ static bool check_record(struct scan *scan, struct log_segment *segment, uint32_
             break;
         raise_mark(scan, group.synced_lsn);
         raise_clock(scan, group.clock_us);
+        note_group(scan, record->offset);
         return true;
     case LOG_SCHEMA:
         if (is_first)
@@ -297,20 +326,29 @@ static status remove_lost(struct scan *scan, struct error *error)
     return OK;
 }
 
-/* A segment that is read back may be in the page cache only. */
-static status settle_segment(struct scan *scan, struct log_segment *segment, bool is_last,
-                             struct error *error)
+/* What is behind the last mark may be in the page cache alone, and after a failed sync the kernel
+ * takes it for clean: only what is written again is sure to reach the disk. Returns an errno. */
+static int write_again(struct file_system *files, struct file *file, uint64_t offset,
+                       uint64_t end_offset)
 {
-    struct file_system *files = scan->options->files;
-    char path[PATH_BYTES];
-    struct file *file;
-    if (!is_last && segment->last_lsn <= scan->out->synced_lsn)
-        return OK;
-    log_file_path(scan->options->directory, segment->first_lsn, LOG_SEGMENT_SUFFIX, path,
-                  sizeof(path));
-    int failed = files->open(files, path, FILE_WRITE, &file);
-    if (failed != 0)
-        return io_error(path, "written", failed, error);
+    char *window = memory_alloc(COPY_BYTES);
+    int failed = window == NULL ? ENOMEM : 0;
+    while (failed == 0 && offset < end_offset) {
+        uint64_t left = end_offset - offset;
+        size_t len = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
+        failed = files->read(file, window, len, offset, &len);
+        if (failed == 0)
+            failed = len == 0 ? EIO : files->write(file, window, len, offset);
+        offset += len;
+    }
+    memory_free(window);
+    return failed;
+}
+
+static int settle_file(struct file_system *files, struct file *file, struct log_segment *segment,
+                       bool is_last, uint64_t settled_offset)
+{
+    int failed = 0;
     /* What is lost, and space that was allocated in advance: nothing more is written here. */
     if (is_last && segment->size_bytes > segment->end_offset) {
         failed = files->truncate(file, segment->end_offset);
@@ -318,9 +356,28 @@ static status settle_segment(struct scan *scan, struct log_segment *segment, boo
             segment->size_bytes = segment->end_offset;
     }
     if (failed == 0)
-        failed = files->sync(file);
+        failed = write_again(files, file, settled_offset, segment->end_offset);
+    return failed == 0 ? files->sync(file) : failed;
+}
+
+static status settle_segment(struct scan *scan, uint32_t index, struct error *error)
+{
+    struct file_system *files = scan->options->files;
+    struct log_segment *segment = &scan->out->segments[index];
+    bool is_last = index + 1 == scan->out->segment_count;
+    char path[PATH_BYTES];
+    struct file *file;
+    if (!is_last && segment->last_lsn <= scan->out->synced_lsn)
+        return OK;
+    raise_settled(scan, &scan->settled[index]);
+    log_file_path(scan->options->directory, segment->first_lsn, LOG_SEGMENT_SUFFIX, path,
+                  sizeof(path));
+    int failed = files->open(files, path, FILE_WRITE, &file);
+    if (failed != 0)
+        return io_error(path, "written", failed, error);
+    failed = settle_file(files, file, segment, is_last, scan->settled[index].offset);
     files->close(file);
-    return failed != 0 ? io_error(path, "synced", failed, error) : OK;
+    return failed != 0 ? io_error(path, "written", failed, error) : OK;
 }
 
 /* What is kept is durable, names included, before anybody builds on it. */
@@ -335,8 +392,7 @@ static status settle(struct scan *scan, struct error *error)
     if (failed != 0)
         return io_error(options->directory, "synced", failed, error);
     for (uint32_t i = 0; i < scan->out->segment_count; i++)
-        TRY(settle_segment(scan, &scan->out->segments[i], i + 1 == scan->out->segment_count,
-                           error));
+        TRY(settle_segment(scan, i, error));
     return OK;
 }
 
@@ -349,7 +405,8 @@ static status scan_all(struct scan *scan, struct error *error)
     find_start(scan);
     TRY(measure(scan, error));
     out->segments = memory_alloc_array(scan->count, sizeof(*out->segments));
-    if (out->segments == NULL)
+    scan->settled = memory_alloc_array(scan->count, sizeof(*scan->settled));
+    if (out->segments == NULL || scan->settled == NULL)
         return io_error(options->directory, "read", ENOMEM, error);
     for (uint32_t i = scan->start; i < scan->count && !scan->is_lost; i++)
         TRY(scan_segment(scan, i, error));
@@ -366,6 +423,7 @@ status log_scan(const struct log_scan_options *options, struct log_scan *out, st
     struct scan scan = {.options = options, .out = &found};
     status result = scan_all(&scan, error);
     memory_free(scan.numbers);
+    memory_free(scan.settled);
     if (status_is_ok(result))
         *out = found;
     else

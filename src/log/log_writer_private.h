@@ -84,7 +84,7 @@ MUST_CHECK status log_sync_thread_start(struct log_writer *log, struct error *er
 void log_sync_thread_stop(struct log_writer *log);
 /* Everything that was written when it is called. */
 MUST_CHECK status log_sync_written(struct log_writer *log, struct error *error);
-/* The oldest retired segments, until few enough are left. */
+/* The same, if too many retired segments wait for it. */
 MUST_CHECK status log_sync_retired(struct log_writer *log, struct error *error);
 /* The present file alone, after a cut. */
 MUST_CHECK status log_sync_cut(struct log_writer *log, struct error *error);
