@@ -71,10 +71,10 @@ def row_11(bench):
     os.chmod(script, 0o644)
     rates, cpu, per_sync, peer_rates, peer_cpu = [], [], [], [], []
     for _ in range(bench.options.runs):
-        syncs, lsn = ours.metric("featured_log_syncs_total"), ours.metric("featured_online_lsn")
+        syncs, lsn = ours.metric("featured_log_syncs_total"), ours.metric("featured_lsn")
         run = bench.load("single write, featured", ours, requests)
         syncs = ours.metric("featured_log_syncs_total") - syncs
-        per_sync.append((ours.metric("featured_online_lsn") - lsn) / syncs)
+        per_sync.append((ours.metric("featured_lsn") - lsn) / syncs)
         rates.append(run["requests_per_second"])
         cpu.append(run["server_cpu_us_per_request"])
         rate, seconds = postgres.upserts(script, bench.users, bench.options.warmup + bench.options.seconds)
