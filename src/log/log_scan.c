@@ -124,12 +124,14 @@ static void raise_settled(const struct scan *scan, struct settled *settled)
 
 static void note_group(struct scan *scan, uint64_t offset)
 {
+    const struct log_segment *segment = &scan->out->segments[scan->out->segment_count - 1];
     struct settled *settled = &scan->settled[scan->out->segment_count - 1];
+    if (segment->last_lsn < segment->first_lsn)
+        return; /* a mark says something of this file only through a record in it */
     raise_settled(scan, settled);
     if (settled->offset == settled->next_offset) {
         settled->next_lsn = scan->last_lsn;
-        /* A mark says nothing of the header: of the first group on all is written again. */
-        settled->next_offset = offset == LOG_HEADER_BYTES ? 0 : offset;
+        settled->next_offset = offset;
         raise_settled(scan, settled);
     }
 }

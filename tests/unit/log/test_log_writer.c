@@ -203,7 +203,6 @@ static uint64_t run_with_fault(enum log_fsync fsync, uint64_t nth, int reason)
     }
     uint64_t failures = sim_files_failures(fixture.sim);
     uint64_t acknowledged = fixture.lsn;
-    print_message("policy %d nth %d reason %d failures %d unknown %d acked %d\n", fsync, (int)nth, reason, (int)failures, is_unknown, (int)acknowledged);
     if (failures == 0 || !is_unknown)
         assert_true(status_is_ok(log_writer_check(fixture.log, NULL)));
     log_fixture_next(&fixture, sim_files_kill(fixture.sim));
