@@ -36,6 +36,7 @@ static void add_to(struct catalog_builder *builder, const struct fixture_feature
         .number = 1,
         .data_type = feature->type,
         .dead_before_us = feature->dead_before_us,
+        .created_at_us = feature->created_at_us,
     };
     struct catalog_builder_feature row = {
         .id = feature->id,
@@ -79,10 +80,18 @@ uint32_t fixture_add(struct fixture *fixture, const char *entity, enum data_type
         .type = type,
         .ttl_seconds = ttl_seconds,
         .dead_before_us = CELL_NEVER_DEAD,
+        .created_at_us = store_clock_now_us(&fixture->clock),
     };
     snprintf(feature->name, sizeof(feature->name), "f%u", number);
     publish(fixture);
     return number;
+}
+
+void fixture_forget_slots(struct fixture *fixture)
+{
+    assert_null(fixture->store);
+    atomic_store(&fixture->catalog.image, NULL);
+    publish(fixture);
 }
 
 void fixture_drop(struct fixture *fixture, uint32_t feature)

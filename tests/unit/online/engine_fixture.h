@@ -27,6 +27,7 @@ struct fixture_feature {
     enum data_type type;
     int64_t ttl_seconds;
     int64_t dead_before_us;
+    int64_t created_at_us;
 };
 
 struct fixture {
@@ -64,6 +65,8 @@ void fixture_stop(struct fixture *fixture);
 status fixture_start(struct fixture *fixture);
 status fixture_await(struct fixture *fixture); /* the same, of a store that is being opened */
 status fixture_restart(struct fixture *fixture); /* both */
+/* While stopped: the catalog is built anew, with other slots, as a process does at its start. */
+void fixture_forget_slots(struct fixture *fixture);
 struct engine *fixture_engine(struct fixture *fixture);
 
 /* These publish a new image. A feature is known by its number, from 0. */
