@@ -44,6 +44,10 @@ struct registry_request {
     int64_t id;              /* of the feature or service registered or changed */
     uint32_t version_number; /* the one that the definition describes (register, put) */
     bool created;            /* put: it was not there before */
+    /* of the service created or put */
+    int64_t created_at_us;
+    int64_t updated_at_us;
+    uint32_t *member_versions; /* caller's, one per feature, or NULL: the version each one means */
     bool new_version;        /* put: the type changed, version_number has yet to be activated */
 };
 

@@ -314,19 +314,48 @@ static status write_service(struct change *change, bool known)
     return OK;
 }
 
-static status find_service(struct change *change, str name, struct sql_one_integer *id)
+struct service_row {
+    int64_t id;
+    int64_t created_at_us;
+    bool found;
+};
+
+static status receive_service(void *user, const struct sql_value *columns, unsigned count,
+                              struct error *error)
 {
-    struct sql_value key = sql_text(name);
-    return run_for_integer(change, SQL_SERVICE_BY_NAME, &key, 1, id);
+    struct service_row *row = user;
+    if (count != 2 || !sql_as_integer(&columns[0], &row->id))
+        return error_set(error, STATUS_INTERNAL, "registry", "unreadable feature service");
+    row->created_at_us = sql_as_time(&columns[1]);
+    row->found = true;
+    return OK;
+}
+
+static status find_service(struct change *change, str name, struct service_row *out)
+{
+    struct sql_receiver receiver = {receive_service, out};
+    return sql_run(change->connection, SQL_SERVICE_BY_NAME, &receiver, change->error,
+                   sql_text(name));
+}
+
+static void tell_service(const struct change *change, const struct service_row *before,
+                         const struct member *members)
+{
+    struct registry_request *request = change->request;
+    request->created = !before->found;
+    request->created_at_us = before->found ? before->created_at_us : change->now_us;
+    request->updated_at_us = change->now_us;
+    for (uint32_t i = 0; request->member_versions && i < request->service->feature_count; i++)
+        request->member_versions[i] = (uint32_t)members[i].number;
 }
 
 static status change_service(struct change *change)
 {
     struct registry_request *request = change->request;
     const struct service_definition *service = request->service;
-    struct sql_one_integer id = {0};
-    TRY(find_service(change, service->name, &id));
-    if (id.found && request->operation == REGISTRY_CREATE_SERVICE)
+    struct service_row before = {0};
+    TRY(find_service(change, service->name, &before));
+    if (before.found && request->operation == REGISTRY_CREATE_SERVICE)
         return error_set(change->error, STATUS_CONFLICT, "already_exists",
                          "Feature service already exists: '%.*s'", STR_ARG(service->name));
     struct member *members =
@@ -335,10 +364,10 @@ static status change_service(struct change *change)
         return error_set(change->error, STATUS_OUT_OF_MEMORY, "out_of_memory",
                          "no memory for the feature service");
     TRY(resolve_members(change, members));
-    request->id = id.value;
-    TRY(write_service(change, id.found));
+    request->id = before.id;
+    TRY(write_service(change, before.found));
     TRY(insert_members(change, members));
-    request->created = !id.found;
+    tell_service(change, &before, members);
     change->outcome->catalog_changed = true;
     return OK;
 }
@@ -346,14 +375,14 @@ static status change_service(struct change *change)
 static status delete_service(struct change *change)
 {
     struct registry_request *request = change->request;
-    struct sql_one_integer id = {0};
-    TRY(find_service(change, request->name, &id));
-    if (!id.found)
+    struct service_row row = {0};
+    TRY(find_service(change, request->name, &row));
+    if (!row.found)
         return error_set(change->error, STATUS_NOT_FOUND, "not_found",
                          "Feature service '%.*s' not found", STR_ARG(request->name));
     TRY(sql_run(change->connection, SQL_SERVICE_DELETE, NULL, change->error,
-                sql_integer(id.value)));
-    request->id = id.value;
+                sql_integer(row.id)));
+    request->id = row.id;
     change->outcome->catalog_changed = true;
     return OK;
 }

@@ -48,7 +48,7 @@ const char *const SQL_STATEMENTS[SQL_STATEMENT_COUNT] = {
     [SQL_ENTITY_INSERT] = "INSERT INTO entities (name, join_keys, created_at) VALUES ($1, $2, $3) "
                           "ON CONFLICT (name) DO NOTHING",
 
-    [SQL_SERVICE_BY_NAME] = "SELECT id FROM feature_services WHERE name = $1",
+    [SQL_SERVICE_BY_NAME] = "SELECT id, created_at FROM feature_services WHERE name = $1",
     [SQL_SERVICES_ALL] = "SELECT id, name, description, tags, created_at, updated_at "
                          "FROM feature_services ORDER BY id",
     [SQL_SERVICE_COUNT] = "SELECT count(*) FROM feature_services",

@@ -29,7 +29,7 @@ enum sql_statement {
 
     SQL_ENTITY_INSERT, /* $1 name, $2 join keys, $3 created_at; known: nothing happens */
 
-    SQL_SERVICE_BY_NAME, /* $1 name → id */
+    SQL_SERVICE_BY_NAME, /* $1 name → id, created_at */
     SQL_SERVICES_ALL,    /* → id, name, description, tags, created_at, updated_at by id */
     SQL_SERVICE_COUNT,
     SQL_SERVICE_INSERT,

@@ -1,8 +1,10 @@
 """GET /features: filters add up, pages join without a gap."""
 
+import concurrent.futures
+
 import pytest
 
-from store import locations
+from store import Store, locations
 
 
 @pytest.fixture
@@ -127,3 +129,33 @@ def test_one_definition_has_all_its_versions(store):
 
 def test_one_definition_unknown(client):
     assert client.get("/features/definitions/no_such_feature").status_code == 404
+
+
+def test_statistics_are_those_of_the_version_that_is_shown(start_server, client_of):
+    """The list is written in pieces while versions are activated forth and back."""
+    server = start_server()
+    client, other = client_of(server), client_of(server)
+    for number in range(400):
+        client.post("/register", json={"name": f"f{number}", "data_type": "int", "entity": "user"})
+    client.put("/features/definitions/f399", json={"data_type": "float", "entity": "user"})
+    for version, values in ((1, 1), (2, 2)):
+        for value in range(values):
+            Store(client).write("u", {f"f399@{version}": value})
+    listing = True
+
+    def activate():
+        version = 1
+        while listing:
+            version = 3 - version
+            path = "/features/definitions/f399/activate"
+            assert other.post(path, json={"version": version}).status_code == 200
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        activating = pool.submit(activate)
+        try:
+            shown = [client.get("/features").json()["features"][399] for _ in range(80)]
+        finally:
+            listing = False
+        activating.result()
+    assert {(feature["version"], feature["count"]) for feature in shown} == {(1, 1), (2, 2)}
+    assert {(feature["version"], feature["data_type"]) for feature in shown} == {(1, "int"), (2, "float")}

@@ -1,7 +1,10 @@
 """Feature services: the input vector of a model never changes under it."""
 
+import json
+
 import pytest
 
+from raw import request
 from store import Store, locations
 
 
@@ -84,6 +87,39 @@ def test_list_is_by_name(store, client, pair):
     listed = [item["name"] for item in client.get("/feature-services").json()["feature_services"]]
     assert listed == sorted(listed)
     assert [name for name in listed if name in services] == services
+
+
+def test_a_long_list_is_whole(start_server, client_of):
+    """Longer than what is written at once: several pieces, each entry as it is shown alone."""
+    client = client_of(start_server())
+    for name in ("a", "b"):
+        client.post("/register", json={"name": name, "data_type": "int", "entity": "user"})
+    names = [f"long_{number:02}" for number in range(40)]
+    for name in names:
+        assert client.put(f"/feature-services/{name}", json={"features": ["a", "b@1"] * 50}).status_code == 200
+    response = client.get("/feature-services")
+    assert response.headers["transfer-encoding"] == "chunked"
+    listed = response.json()["feature_services"]
+    assert [item["name"] for item in listed] == names
+    assert listed == [client.get(f"/feature-services/{name}").json() for name in names]
+
+
+def test_put_is_answered_with_what_it_wrote(store, client, connect, pair):
+    """Also if another client deletes the service before the answer."""
+    service = store.unique("service")
+    body = json.dumps({"features": [pair[0], f"{pair[1]}@1"]}).encode()
+    path = f"/feature-services/{service}"
+    put = (
+        f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+    writer, deleter = connect(), connect()
+    for _ in range(300):
+        writer.send(put)
+        deleter.send(request("DELETE", path))
+        answer = writer.receive()
+        assert answer.status == 200, answer
+        assert json.loads(answer.body)["resolved"] == [f"{pair[0]}@1", f"{pair[1]}@1"]
+        assert deleter.receive().status in (200, 404)
 
 
 def test_delete(store, client, pair):

@@ -270,6 +270,23 @@ void api_definition_get(struct http_exchange *exchange)
         api_fail(exchange, &listing->error);
 }
 
+/* The feature with the version that was active when the list was made: its are the statistics.
+ * False: deleted since. */
+static bool find_listed(const struct catalog *catalog, const struct listing *listing, uint32_t at,
+                        struct catalog_feature *out)
+{
+    const struct catalog_feature *feature =
+        catalog_find_feature_id(catalog, listing->feature_ids[at]);
+    for (uint32_t i = 0; feature && i < feature->version_count; i++) {
+        if (feature->versions[i].id != listing->version_ids[at])
+            continue;
+        *out = *feature;
+        out->active = &feature->versions[i];
+        return true;
+    }
+    return false;
+}
+
 static bool produce_list(struct http_exchange *exchange, struct buffer *out)
 {
     struct listing *listing = exchange->user;
@@ -279,13 +296,12 @@ static bool produce_list(struct http_exchange *exchange, struct buffer *out)
         buffer_append_str(out, STR("{\"features\":["));
     for (uint32_t i = 0; i < LISTING_SLICE && listing->next < describe->count; i++) {
         uint32_t at = listing->next++;
-        const struct catalog_feature *feature =
-            catalog_find_feature_id(catalog, listing->feature_ids[at]);
-        if (feature == NULL)
-            continue; /* deleted since the list was made */
+        struct catalog_feature feature;
+        if (!find_listed(catalog, listing, at, &feature))
+            continue;
         if (listing->written++ > 0)
             buffer_append_char(out, ',');
-        json_encode_feature(out, feature, &describe->statistics[at], false);
+        json_encode_feature(out, &feature, &describe->statistics[at], false);
     }
     if (listing->next < describe->count)
         return true;

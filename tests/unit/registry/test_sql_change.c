@@ -231,6 +231,38 @@ static void services_keep_what_their_names_meant(void **state)
     assert_true(request.created);
 }
 
+static void a_service_is_told_as_it_was_written(void **state)
+{
+    const int64_t start_us = INT64_C(1700000000000000);
+    struct fixture *f = *state;
+    struct feature_definition d = feature("b", "user", DATA_TYPE_FLOAT);
+    str members[] = {STR("b"), STR("a@1"), STR("b@1")};
+    uint32_t versions[3] = {0};
+    struct service_definition service = {
+        .name = STR("fraud"), .features = members, .feature_count = 3, .tags_json = STR("{}")};
+    struct registry_request request = {.operation = REGISTRY_CREATE_SERVICE,
+                                       .service = &service,
+                                       .member_versions = versions};
+    fixture_set_wall(start_us);
+    open_registry(f);
+    must_register(f, "a", "user", DATA_TYPE_INT);
+    must_register(f, "b", "user", DATA_TYPE_INT);
+    assert_int_equal(run(f, &request)->status.code, STATUS_OK);
+    assert_true(versions[0] == 1 && versions[1] == 1 && versions[2] == 1);
+    assert_true(request.created_at_us == start_us && request.updated_at_us == start_us);
+    run_definition(f, REGISTRY_PUT_FEATURE, &d);
+    run_activate(f, "b", 2);
+    fixture_set_wall(start_us + SECOND_US + 1);
+    request.operation = REGISTRY_PUT_SERVICE;
+    assert_int_equal(run(f, &request)->status.code, STATUS_OK);
+    assert_true(versions[0] == 2 && versions[1] == 1 && versions[2] == 1);
+    assert_true(request.created_at_us == start_us);
+    assert_true(request.updated_at_us == start_us + SECOND_US + 1);
+    const struct catalog_service *got = catalog_find_service(catalog_of(f), STR("fraud"));
+    assert_true(got->created_at_us == request.created_at_us);
+    assert_true(got->updated_at_us == request.updated_at_us);
+}
+
 static void members_must_be_registered(void **state)
 {
     struct fixture *f = *state;
@@ -294,6 +326,7 @@ int main(void)
         REGISTRY_TEST(a_changed_ttl_is_measured_by_the_clock_of_expiry),
         REGISTRY_TEST(ids_are_never_used_again),
         REGISTRY_TEST(services_keep_what_their_names_meant),
+        REGISTRY_TEST(a_service_is_told_as_it_was_written),
         REGISTRY_TEST(members_must_be_registered),
         REGISTRY_TEST(a_feature_in_use_is_kept_unless_forced),
         REGISTRY_TEST(services_are_deleted),
