@@ -218,6 +218,15 @@ static void start_run(struct loop_task *task)
     write_next(bench);
 }
 
+/* The writer's thread; perhaps before engine_open() returns, but the loop runs after it. */
+static void recovered(void *user, status result, const struct error *error)
+{
+    struct bench *bench = user;
+    if (!status_is_ok(result))
+        fail("recovery", error);
+    loop_post(&bench->loop, &bench->start);
+}
+
 static uint64_t option(char **argv, const char *name, uint64_t fallback)
 {
     for (; argv[0] != NULL && argv[1] != NULL; argv++) {
@@ -255,14 +264,15 @@ int main(int argc, char **argv)
     struct engine_options options = {.epoch = &epoch,
                                      .catalog = &catalog,
                                      .max_memory_bytes = UINT64_C(1) << 40,
-                                     .clock = &store_clock};
-    if (!status_is_ok(engine_open(&options, &bench.store, &error)))
-        fail("engine", &error);
+                                     .clock = &store_clock,
+                                     .recovered = recovered,
+                                     .user = &bench};
     bench.start.run = start_run;
     bench.write.loop = &bench.loop;
     bench.write.done = write_done;
     bench.write.user = &bench;
-    loop_post(&bench.loop, &bench.start);
+    if (!status_is_ok(engine_open(&options, &bench.store, &error)))
+        fail("engine", &error);
     loop_run(&bench.loop);
     bench.store->driver->close(bench.store);
     loop_fini(&bench.loop);
