@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "model/cell_rule.h"
 #include "durable_values.h"
@@ -47,9 +48,9 @@ static void add_feature(struct world *world, const char *entity, enum data_type 
 
 void world_replace_feature(struct world *world, uint32_t number)
 {
-    if (world->feature_count == WORLD_FEATURES_MAX)
-        return;
     struct world_feature *old = &world->features[number];
+    if (world->feature_count == WORLD_FEATURES_MAX || old->is_dropped)
+        return;
     add_feature(world, old->entity, old->type, old->ttl_seconds);
     old->is_dropped = true;
     memcpy(world->features[world->feature_count - 1].name, old->name, sizeof(old->name));
@@ -111,6 +112,9 @@ struct world *world_create(const char *label, uint64_t seed)
     world->random.state = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
     for (unsigned i = 0; i < 8; i++)
         (void)random_next(&world->random);
+    if (getenv("FEATURED_TEST_LOG") == NULL)
+        log_set_level(
+            (enum log_level)(LOG_ERROR + 1)); /* failures are what these tests are made of */
     world->sim = sim_files_create(seed, WORLD_DIRECTORY);
     fixture_set_wall(FIXTURE_START_US);
     for (uint32_t i = 0; i < DATA_TYPE_COUNT; i++)
@@ -186,6 +190,7 @@ status world_open(struct world *world)
     options.recovered = recovered;
     options.user = process;
     world->process = process;
+    world->has_unknown = false;
     error_clear(&world->last_error);
     if (world->memory_fails_at > 0)
         memory_fail_after(world->memory_fails_at - 1);
@@ -231,6 +236,7 @@ struct request {
     struct online_write_cell cells[ROWS_MAX][CELLS_MAX];
     uint32_t ids[ROWS_MAX];
     uint32_t features[ROWS_MAX][CELLS_MAX];
+    bool has_time[ROWS_MAX][CELLS_MAX];
     uint64_t numbers[ROWS_MAX];
     char id_texts[ROWS_MAX][VALUES_ID_BYTES];
     struct values_text texts[ROWS_MAX][CELLS_MAX];
@@ -276,6 +282,7 @@ static void fill_cell(struct world *world, struct request *request, uint32_t n, 
     const struct catalog_version *version = version_of(world, feature);
     uint64_t number = request->numbers[n];
     request->features[n][k] = feature;
+    request->has_time[n][k] = event_time_us != ONLINE_EVENT_TIME_NOW;
     request->cells[n][k] = (struct online_write_cell){
         .version_id = version->id,
         .slot = version->slot,
@@ -342,6 +349,13 @@ static void submit_any(struct world *world, struct request *request)
     submit(world, request, row_count);
 }
 
+uint64_t world_lsn(const struct world *world)
+{
+    struct online_metrics metrics;
+    world->process->store->driver->metrics(world->process->store, &metrics);
+    return metrics.lsn;
+}
+
 static struct world_event *add_event(struct world *world)
 {
     if (world->event_count == world->event_capacity) {
@@ -372,7 +386,10 @@ static enum world_outcome outcome_of(struct world *world, status result, const s
     world->last_error = *error;
     if (result.code != STATUS_UNAVAILABLE && result.code != STATUS_OUT_OF_MEMORY)
         world_fail(world, "answered %s: %s", status_name(result.code), error->detail);
-    return strcmp(error->type, "log_closed") == 0 ? WORLD_UNKNOWN : WORLD_FAILED;
+    if (strcmp(error->type, "log_closed") != 0)
+        return WORLD_FAILED;
+    world->has_unknown = true;
+    return WORLD_UNKNOWN;
 }
 
 static void note_row(struct world *world, const struct request *request, uint32_t n,
@@ -383,6 +400,7 @@ static void note_row(struct world *world, const struct request *request, uint32_
         add_cell(world, &(struct world_cell){.id = request->ids[n],
                                              .feature = request->features[n][k],
                                              .event_time_us = cell->event_time_us,
+                                             .is_time_given = !request->has_time[n][k],
                                              .is_null = cell->value.is_null,
                                              .number = request->numbers[n]});
         event->cell_count++;
@@ -391,7 +409,9 @@ static void note_row(struct world *world, const struct request *request, uint32_
     }
 }
 
-static void note_request(struct world *world, const struct request *request)
+/* `lsn`: that of the event before; moves on. Those whose outcome is unknown may have got the next.
+ */
+static void note_request(struct world *world, const struct request *request, uint64_t *lsn)
 {
     const struct online_write *write = &request->write;
     uint32_t records = 0;
@@ -401,6 +421,7 @@ static void note_request(struct world *world, const struct request *request)
         event->outcome =
             is_done ? WORLD_ACKNOWLEDGED : outcome_of(world, write->status, &write->error);
         event->sequence = request->sequence;
+        event->lsn = event->outcome == WORLD_FAILED ? *lsn : ++*lsn;
         do
             note_row(world, request, n, event);
         while (!write->rows[n++].ends_record);
@@ -442,7 +463,9 @@ static void submit_erasure(struct world *world, struct erasure *erasure, uint32_
     online_erase(world->process->store, &erasure->erase);
 }
 
-static enum world_outcome note_erasure(struct world *world, const struct erasure *erasure)
+/* The last of its batch: whether it took an LSN shows in the store's last one. */
+static enum world_outcome note_erasure(struct world *world, const struct erasure *erasure,
+                                       uint64_t lsn)
 {
     struct world_event *event = add_event(world);
     event->is_erasure = true;
@@ -451,7 +474,12 @@ static enum world_outcome note_erasure(struct world *world, const struct erasure
     event->erased_until_us = erasure->time_us;
     event->outcome = outcome_of(world, erasure->erase.status, &erasure->erase.error);
     event->sequence = erasure->sequence;
-    return event->outcome;
+    enum world_outcome outcome = event->outcome;
+    event->lsn = outcome == WORLD_UNKNOWN || world_lsn(world) > lsn ? lsn + 1 : lsn;
+    /* An erasure that changes nothing needs no log: not part of any order. */
+    if (outcome == WORLD_ACKNOWLEDGED && world->has_unknown)
+        event->outcome = WORLD_FAILED;
+    return outcome;
 }
 
 void world_write(struct world *world, uint32_t requests)
@@ -459,6 +487,7 @@ void world_write(struct world *world, uint32_t requests)
     static struct request request[REQUESTS_MAX];
     static struct erasure erasure;
     assert_true(requests <= REQUESTS_MAX);
+    uint64_t lsn = world_lsn(world);
     for (uint32_t i = 0; i < requests; i++)
         submit_any(world, &request[i]);
     bool erases = world_below(world, 5) == 0;
@@ -470,28 +499,30 @@ void world_write(struct world *world, uint32_t requests)
     }
     wait_for_answers(world);
     for (uint32_t i = 0; i < requests; i++)
-        note_request(world, &request[i]);
+        note_request(world, &request[i], &lsn);
     if (erases)
-        (void)note_erasure(world, &erasure);
+        (void)note_erasure(world, &erasure, lsn);
 }
 
 enum world_outcome world_put(struct world *world, uint32_t id, uint32_t feature)
 {
     static struct request request;
+    uint64_t lsn = world_lsn(world);
     request.numbers[0] = ++world->next_number;
     request.ids[0] = id;
     request.rows[0].cell_count = 1;
     fill_cell(world, &request, 0, 0, feature, ONLINE_EVENT_TIME_NOW);
     submit(world, &request, 1);
     wait_for_answers(world);
-    note_request(world, &request);
+    note_request(world, &request, &lsn);
     return world->events[world->event_count - 1].outcome;
 }
 
 enum world_outcome world_erase(struct world *world, uint32_t id, uint32_t feature)
 {
     static struct erasure erasure;
+    uint64_t lsn = world_lsn(world);
     submit_erasure(world, &erasure, id, feature);
     wait_for_answers(world);
-    return note_erasure(world, &erasure);
+    return note_erasure(world, &erasure, lsn);
 }

@@ -34,6 +34,7 @@ struct world_cell {
     uint32_t id;
     uint32_t feature;
     int64_t event_time_us;
+    bool is_time_given; /* by the writer */
     bool is_null;
     uint64_t number; /* of its event; the value follows from it, so a torn record shows */
 };
@@ -48,6 +49,7 @@ enum world_outcome {
 struct world_event {
     bool is_erasure;
     enum world_outcome outcome;
+    uint64_t lsn;      /* its own; an erasure that changed nothing has that of the one before */
     uint64_t sequence; /* of the file system when it was acknowledged */
     uint32_t first_cell, cell_count;
     uint32_t id;      /* erasures */
@@ -76,6 +78,7 @@ struct world {
     struct sim_files *sim;
     struct engine_options options; /* what a test sets before it opens; the rest is filled in */
     uint64_t memory_fails_at;      /* of the engine's allocations, from its opening on; 0: none */
+    int64_t latest_us;             /* the store's clock at its highest, as far as was looked */
     struct world_process *process; /* NULL: closed */
     struct world_feature features[WORLD_FEATURES_MAX];
     uint32_t feature_count;
@@ -86,6 +89,7 @@ struct world {
     uint64_t next_number;
     uint64_t answers_failed; /* requests not answered OK */
     struct error last_error; /* of the last of them */
+    bool has_unknown;        /* this process gave an unknown outcome: it takes nothing any more */
 };
 
 /* With the usual features, an empty data directory, and options for a small log. */
@@ -106,6 +110,8 @@ void world_replace_files(struct world *world, struct sim_files *image);
 void world_write(struct world *world, uint32_t requests);
 /* One record of one value now, of `feature`; how it was answered. */
 enum world_outcome world_put(struct world *world, uint32_t id, uint32_t feature);
+/* The last LSN that the store has published. */
+uint64_t world_lsn(const struct world *world);
 /* An erasure of everything that id has in the entity of feature 0, or of one feature. */
 enum world_outcome world_erase(struct world *world, uint32_t id, uint32_t feature);
 

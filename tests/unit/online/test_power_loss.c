@@ -56,25 +56,27 @@ static void work(struct world *world)
     }
 }
 
-/* What the end of this process leaves, and how much of the list must be there next time. */
+/* What the power's end leaves, and how much of the list must be in it. */
+static struct sim_files *lose_power(struct world *world, uint32_t *promised)
+{
+    sim_files_freeze(world->sim);
+    model_drop_failed(world);
+    if (world->options.fsync != LOG_FSYNC_ALWAYS) {
+        uint32_t synced = model_promised(world, sim_files_unsynced(world->sim, WORLD_LOG));
+        *promised = synced < *promised ? synced : *promised;
+    }
+    return sim_files_power_loss(world->sim, random_next(&world->random));
+}
+
 static struct sim_files *end_generation(struct world *world, uint32_t *promised)
 {
-    enum log_fsync policy = world->options.fsync;
     uint64_t how = world_below(world, 8);
-    if (how == 0) {
+    if (how == 0)
         world_close(world);
-        sim_files_freeze(world->sim);
-    } else {
-        sim_files_freeze(world->sim);
-    }
-    bool is_kill = how == 1 || how == 2;
+    sim_files_freeze(world->sim);
     model_drop_failed(world);
-    uint64_t unsynced = sim_files_unsynced(world->sim, WORLD_LOG);
-    *promised = model_promised(world, unsynced);
-    if (is_kill || policy == LOG_FSYNC_ALWAYS)
-        *promised = model_promised(world, UINT64_MAX);
-    return is_kill ? sim_files_kill(world->sim)
-                   : sim_files_power_loss(world->sim, random_next(&world->random));
+    *promised = model_promised(world, UINT64_MAX);
+    return how == 1 || how == 2 ? sim_files_kill(world->sim) : lose_power(world, promised);
 }
 
 /* Opens, possibly after ends in the middle of recovery: they must not lose anything either. */
@@ -89,11 +91,10 @@ static void open_again(struct world *world, uint32_t promised)
         if (!sim_files_is_frozen(world->sim))
             world_fail(world, "a start failed: %s: %s", status_name(result.code),
                        world->last_error.detail);
-        struct sim_files *image =
-            world_below(world, 2) ? sim_files_kill(world->sim)
-                                  : sim_files_power_loss(world->sim, random_next(&world->random));
-        world_replace_files(world, image);
+        world_replace_files(world, world_below(world, 2) ? sim_files_kill(world->sim)
+                                                         : lose_power(world, &promised));
     }
+    sim_files_crash_at(world->sim, 0);
     model_check_recovered(world, promised);
 }
 
