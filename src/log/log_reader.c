@@ -127,7 +127,10 @@ static int move_window(struct log_reader *reader, size_t len)
     if (reader->offset >= reader->window_offset && reader->offset < window_end)
         kept = (size_t)(window_end - reader->offset);
     if (len > reader->window_capacity) {
-        size_t capacity = len > WINDOW_BYTES ? len : WINDOW_BYTES;
+        uint64_t left = reader->size_bytes - reader->offset; /* at least `len` */
+        size_t capacity = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
+        if (capacity < len)
+            capacity = len;
         char *window = memory_alloc(capacity);
         if (window == NULL)
             return ENOMEM;

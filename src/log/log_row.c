@@ -20,9 +20,18 @@
 /* What follows the size, without id and cells. */
 #define ROW_BYTES_MAX (1 + LOG_VARINT_MAX + 8 + 8 + LOG_VARINT_MAX)
 
+#define TYPES_WITH_BYTES                                                                           \
+    (1u << DATA_TYPE_STRING | 1u << DATA_TYPE_JSON | 1u << DATA_TYPE_EMBEDDING)
+
+static inline size_t value_size_max(const struct value *value)
+{
+    bool has_bytes = (TYPES_WITH_BYTES >> value->type & 1) != 0;
+    return 8 + LOG_VARINT_MAX + (has_bytes ? value_bytes(value) : 0);
+}
+
 size_t log_cell_size_max(const struct value *value)
 {
-    return HEAD_BYTES_MAX + 8 + LOG_VARINT_MAX + value_bytes(value);
+    return HEAD_BYTES_MAX + value_size_max(value);
 }
 
 /* A row of plain values, bounded too high by a factor of about two, still gets the one byte that its
@@ -101,8 +110,7 @@ void log_row_cell(struct log_row_encoder *encoder, const struct log_cell *cell)
     if (has_time)
         at = put_i64(at, cell->event_time_us);
     if (has_value) {
-        ASSERT(out->capacity - (size_t)(at - out->data) >=
-               8 + LOG_VARINT_MAX + value_bytes(&cell->value));
+        ASSERT(out->capacity - (size_t)(at - out->data) >= value_size_max(&cell->value));
         at = put_value(at, &cell->value);
     }
     out->len = (size_t)(at - out->data);
@@ -125,36 +133,41 @@ void log_row_end(struct log_row_encoder *encoder)
     put_varint(row, size);
 }
 
+/* Fields are set one by one: a struct put together and then copied would make the copy wait for its
+ * parts. */
+static bool take_row(str row, struct log_row *out)
+{
+    uint8_t flags;
+    uint64_t id_len;
+    uint64_t cell_count;
+    if (!take_u8(&row, &flags) || (flags & ~FLAG_ERASED) != 0 || !take_varint(&row, &id_len) ||
+        id_len == 0 || id_len > LIMIT_ENTITY_ID_BYTES)
+        return false;
+    out->entity_id.len = (size_t)id_len;
+    out->erased_until_us = LOG_ROW_NOT_ERASED;
+    if (!take_bytes(&row, out->entity_id.len, &out->entity_id.data) ||
+        !take_i64(&row, &out->event_time_us) ||
+        ((flags & FLAG_ERASED) && !take_i64(&row, &out->erased_until_us)) ||
+        !take_varint(&row, &cell_count) || cell_count > row.len / CELL_BYTES_MIN ||
+        cell_count > UINT32_MAX)
+        return false;
+    out->cell_count = (uint32_t)cell_count;
+    out->cells = row;
+    return true;
+}
+
 enum log_next log_row_next(str *payload, struct log_row *out)
 {
     str rest = *payload;
     uint64_t size;
     str row;
-    uint8_t flags;
-    uint64_t id_len;
-    uint64_t cell_count;
     if (rest.len == 0)
         return LOG_NEXT_END;
     if (!take_varint(&rest, &size) || size > rest.len)
         return LOG_NEXT_DAMAGED;
     row.len = (size_t)size;
-    if (!take_bytes(&rest, row.len, &row.data) || !take_u8(&row, &flags) ||
-        (flags & ~FLAG_ERASED) != 0 || !take_varint(&row, &id_len) || id_len == 0 ||
-        id_len > LIMIT_ENTITY_ID_BYTES)
+    if (!take_bytes(&rest, row.len, &row.data) || !take_row(row, out))
         return LOG_NEXT_DAMAGED;
-    struct log_row decoded = {
-        .entity_id.len = (size_t)id_len,
-        .erased_until_us = LOG_ROW_NOT_ERASED,
-    };
-    if (!take_bytes(&row, decoded.entity_id.len, &decoded.entity_id.data) ||
-        !take_i64(&row, &decoded.event_time_us) ||
-        ((flags & FLAG_ERASED) && !take_i64(&row, &decoded.erased_until_us)) ||
-        !take_varint(&row, &cell_count) || cell_count > row.len / CELL_BYTES_MIN ||
-        cell_count > UINT32_MAX)
-        return LOG_NEXT_DAMAGED;
-    decoded.cell_count = (uint32_t)cell_count;
-    decoded.cells = row;
-    *out = decoded;
     *payload = rest;
     return LOG_NEXT;
 }
@@ -219,21 +232,18 @@ enum log_next log_cell_next(struct log_row *row, struct log_cell *out)
     str rest = row->cells;
     if (row->cell_count == 0)
         return rest.len == 0 ? LOG_NEXT_END : LOG_NEXT_DAMAGED;
-    struct log_cell cell = {.event_time_us = row->event_time_us};
+    out->event_time_us = row->event_time_us;
     if (!take_u8(&rest, &head) || (head & ~HEAD_KNOWN) != 0 ||
-        (head & HEAD_TYPE) >= DATA_TYPE_COUNT || !take_varint(&rest, &cell.version_id) ||
-        ((head & HEAD_EVENT_TIME) && !take_i64(&rest, &cell.event_time_us)))
+        (head & HEAD_TYPE) >= DATA_TYPE_COUNT || !take_varint(&rest, &out->version_id) ||
+        ((head & HEAD_EVENT_TIME) && !take_i64(&rest, &out->event_time_us)))
         return LOG_NEXT_DAMAGED;
-    cell.is_erased = (head & HEAD_CELL_ERASED) != 0;
-    cell.value.type = (enum data_type)(head & HEAD_TYPE);
-    cell.value.is_null = (head & (HEAD_NULL | HEAD_CELL_ERASED)) != 0;
-    if (cell.is_erased && (head & HEAD_NULL))
+    out->is_erased = (head & HEAD_CELL_ERASED) != 0;
+    out->value.type = (enum data_type)(head & HEAD_TYPE);
+    out->value.is_null = (head & (HEAD_NULL | HEAD_CELL_ERASED)) != 0;
+    if (out->is_erased ? (head & HEAD_NULL) != 0 : !time_is_in_bounds(out->event_time_us))
         return LOG_NEXT_DAMAGED;
-    if (!cell.is_erased && !time_is_in_bounds(cell.event_time_us))
+    if (!out->value.is_null && !take_value(&rest, &out->value))
         return LOG_NEXT_DAMAGED;
-    if (!cell.value.is_null && !take_value(&rest, &cell.value))
-        return LOG_NEXT_DAMAGED;
-    *out = cell;
     row->cells = rest;
     row->cell_count--;
     return LOG_NEXT;

@@ -50,7 +50,8 @@ size_t log_cell_size_max(const struct value *value);
 void log_row_cell(struct log_row_encoder *encoder, const struct log_cell *cell);
 void log_row_end(struct log_row_encoder *encoder);
 
-/* Decoding. Takes the next row from the front of *payload. */
+/* Decoding. Takes the next row from the front of *payload. After LOG_NEXT_DAMAGED *out holds nothing
+ * of use. */
 enum log_next { LOG_NEXT, LOG_NEXT_END, LOG_NEXT_DAMAGED };
 MUST_CHECK enum log_next log_row_next(str *payload, struct log_row *out);
 /* Takes the next cell of the row from its front. After the last the row must be empty: read a row

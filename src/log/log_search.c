@@ -8,7 +8,7 @@
 #include "log/log_crc.h"
 #include "log/log_record.h"
 
-#define WINDOW_BYTES ((size_t)1 << 20)
+#define WINDOW_BYTES ((size_t)1 << 16)
 #define GROUP_PAYLOAD_BYTES 24u
 #define GROUP_BYTES (LOG_RECORD_HEADER_BYTES + GROUP_PAYLOAD_BYTES)
 
