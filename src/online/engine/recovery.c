@@ -1,5 +1,6 @@
 #include "online/engine/recovery.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -41,6 +42,13 @@ status recovery_no_memory(struct error *error)
 {
     return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory",
                      "no memory for what the data directory holds");
+}
+
+status recovery_not_read(struct error *error, const struct log_reader *reader)
+{
+    if (reader->error == ENOMEM)
+        return recovery_no_memory(error);
+    return error_set(error, STATUS_IO, "recovery_read", "%s: %s", reader->path, reader->reason);
 }
 
 status recovery_damaged(struct error *error, const char *path, uint64_t offset,

@@ -94,8 +94,7 @@ static status check_records(struct snapshot_check *check, struct error *error)
         done = reader->offset;
     }
     if (read == LOG_READ_FAILED)
-        return error_set(error, STATUS_IO, "snapshot_read", "%s: %s", reader->path,
-                         reader->reason);
+        return recovery_not_read(error, reader);
     if (read == LOG_READ_DAMAGED)
         return recovery_damaged(error, reader->path, reader->offset, reader->reason);
     if (!check->has_end)

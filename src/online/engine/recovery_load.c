@@ -259,8 +259,7 @@ static status apply_records(struct loader *loader, struct log_reader *reader)
         loader->offset = reader->offset;
         return damaged(loader, reader->reason);
     }
-    return error_set(&loader->error, STATUS_IO, "recovery_read", "%s: %s", reader->path,
-                     reader->reason);
+    return recovery_not_read(&loader->error, reader);
 }
 
 /* `end_offset`: where pass one found that the file ends. */

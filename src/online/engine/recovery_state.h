@@ -47,6 +47,8 @@ static inline bool recovery_is_over(const struct recovery *recovery)
 }
 MUST_CHECK status recovery_given_up(struct error *error);
 MUST_CHECK status recovery_no_memory(struct error *error);
+/* After LOG_READ_FAILED: IO, or OUT_OF_MEMORY. */
+MUST_CHECK status recovery_not_read(struct error *error, const struct log_reader *reader);
 /* MALFORMED, with what to do about it. */
 MUST_CHECK status recovery_damaged(struct error *error, const char *path, uint64_t offset,
                                    const char *reason);

@@ -35,6 +35,7 @@ static void add_to(struct catalog_builder *builder, const struct fixture_feature
         .id = 1000 + (uint64_t)feature->id,
         .number = 1,
         .data_type = feature->type,
+        .dimension = feature->dimension,
         .dead_before_us = feature->dead_before_us,
         .created_at_us = feature->created_at_us,
     };
@@ -43,6 +44,7 @@ static void add_to(struct catalog_builder *builder, const struct fixture_feature
         .definition = {.name = str_from_cstr(feature->name),
                        .entity = str_from_cstr(feature->entity),
                        .data_type = feature->type,
+                       .dimension = feature->dimension,
                        .ttl_seconds = feature->ttl_seconds,
                        .tags_json = STR("{}")},
         .active_version = 1,

@@ -25,6 +25,7 @@ struct fixture_feature {
     char name[24];
     const char *entity;
     enum data_type type;
+    uint32_t dimension;
     int64_t ttl_seconds;
     int64_t dead_before_us;
     int64_t created_at_us;
