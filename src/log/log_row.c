@@ -16,6 +16,7 @@
 #define HEAD_KNOWN (HEAD_TYPE | HEAD_NULL | HEAD_CELL_ERASED | HEAD_EVENT_TIME)
 
 #define CELL_BYTES_MIN 2u
+#define FIXED_BYTES_MAX LOG_VARINT_MAX /* a number, or the length of a longer value */
 #define HEAD_BYTES_MAX (1 + LOG_VARINT_MAX + 8) /* head, version id, event time */
 /* What follows the size, without id and cells. */
 #define ROW_BYTES_MAX (1 + LOG_VARINT_MAX + 8 + 8 + LOG_VARINT_MAX)
@@ -23,10 +24,14 @@
 #define TYPES_WITH_BYTES                                                                           \
     (1u << DATA_TYPE_STRING | 1u << DATA_TYPE_JSON | 1u << DATA_TYPE_EMBEDDING)
 
+static inline bool has_bytes(const struct value *value)
+{
+    return (TYPES_WITH_BYTES >> value->type & 1) != 0;
+}
+
 static inline size_t value_size_max(const struct value *value)
 {
-    bool has_bytes = (TYPES_WITH_BYTES >> value->type & 1) != 0;
-    return 8 + LOG_VARINT_MAX + (has_bytes ? value_bytes(value) : 0);
+    return FIXED_BYTES_MAX + (has_bytes(value) ? value_bytes(value) : 0);
 }
 
 size_t log_cell_size_max(const struct value *value)
@@ -67,30 +72,28 @@ void log_row_begin(struct log_row_encoder *encoder, struct buffer *out, str enti
     out->len = (size_t)(at - out->data);
 }
 
-static char *put_value(char *at, const struct value *value)
+/* A text or an embedding; apart, so that the short way of the others stays short. */
+__attribute__((noinline)) static char *put_long_value(const struct buffer *out, char *at,
+                                                      const struct value *value)
 {
-    switch (value->type) {
-    case DATA_TYPE_INT:
-        return put_i64(at, value->integer);
-    case DATA_TYPE_FLOAT:
-        return put_f64(at, value->real);
-    case DATA_TYPE_BOOLEAN:
-        return put_u8(at, value->boolean);
-    case DATA_TYPE_TIMESTAMP:
-        return put_i64(at, value->timestamp_us);
-    case DATA_TYPE_STRING:
-    case DATA_TYPE_JSON:
-        at = put_varint(at, value->text.len);
-        return put_bytes(at, value->text.data, value->text.len);
-    case DATA_TYPE_EMBEDDING:
+    ASSERT(out->capacity - (size_t)(at - out->data) >= value_size_max(value));
+    if (value->type == DATA_TYPE_EMBEDDING) {
         at = put_varint(at, value->embedding.dimension);
         return put_bytes(at, value->embedding.data,
                          value->embedding.dimension * sizeof(*value->embedding.data));
-    case DATA_TYPE_COUNT:
-        break;
     }
-    ASSERT(false);
-    return at;
+    at = put_varint(at, value->text.len);
+    return put_bytes(at, value->text.data, value->text.len);
+}
+
+static inline char *put_value(const struct buffer *out, char *at, const struct value *value)
+{
+    if (has_bytes(value))
+        return put_long_value(out, at, value);
+    if (value->type == DATA_TYPE_BOOLEAN)
+        return put_u8(at, value->boolean);
+    ASSERT(value->type < DATA_TYPE_COUNT);
+    return put_i64(at, value->integer); /* float and timestamp lie there too, with the same size */
 }
 
 void log_row_cell(struct log_row_encoder *encoder, const struct log_cell *cell)
@@ -98,21 +101,22 @@ void log_row_cell(struct log_row_encoder *encoder, const struct log_cell *cell)
     struct buffer *out = encoder->out;
     if (unlikely(out->failed))
         return;
-    bool is_null = cell->value.is_null && !cell->is_erased;
     bool has_value = !cell->value.is_null && !cell->is_erased;
     bool has_time = cell->event_time_us != encoder->event_time_us;
-    ASSERT(out->capacity - out->len >= HEAD_BYTES_MAX); /* log_row_begin() was told too little */
+    unsigned head = (unsigned)cell->value.type;
+    if (has_time)
+        head |= HEAD_EVENT_TIME;
+    if (!has_value)
+        head |= cell->is_erased ? HEAD_CELL_ERASED : HEAD_NULL;
+    /* Else log_row_begin() was told too little. */
+    ASSERT(out->capacity - out->len >= HEAD_BYTES_MAX + FIXED_BYTES_MAX);
     char *at = out->data + out->len;
-    at = put_u8(at, (uint8_t)((unsigned)cell->value.type | (is_null ? HEAD_NULL : 0) |
-                              (cell->is_erased ? HEAD_CELL_ERASED : 0) |
-                              (has_time ? HEAD_EVENT_TIME : 0)));
+    at = put_u8(at, (uint8_t)head);
     at = put_varint(at, cell->version_id);
     if (has_time)
         at = put_i64(at, cell->event_time_us);
-    if (has_value) {
-        ASSERT(out->capacity - (size_t)(at - out->data) >= value_size_max(&cell->value));
-        at = put_value(at, &cell->value);
-    }
+    if (has_value)
+        at = put_value(out, at, &cell->value);
     out->len = (size_t)(at - out->data);
 }
 
