@@ -127,8 +127,6 @@ struct online_durability {
     uint64_t recovery_rows;
     uint64_t recovery_records;
     uint64_t recovery_cut_bytes;
-    const char *recovery_cut_path; /* where; the store's text, NULL if nothing was cut */
-    uint64_t recovery_cut_offset;
 };
 
 /* Figures for /metrics, readable by any thread. */

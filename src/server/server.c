@@ -91,12 +91,6 @@ static void log_recovered(const struct server *server)
     struct online_metrics metrics;
     const struct online_durability *facts = &metrics.durability;
     server->online->driver->metrics(server->online, &metrics);
-    if (facts->recovery_cut_bytes)
-        log_event(
-            LOG_WARN, "log_cut", "bytes=%" PRIu64 " file=\"%s\" offset=%" PRIu64 " reason=\"%s\"",
-            facts->recovery_cut_bytes, facts->recovery_cut_path ? facts->recovery_cut_path : "",
-            facts->recovery_cut_offset,
-            server->options->recover_truncate ? "--recover truncate" : "torn tail");
     log_event(LOG_INFO, "recovered",
               "rows=%" PRIu64 " snapshot_rows=%" PRIu64 " records=%" PRIu64
               " seconds=%.3f cut_bytes=%" PRIu64 " lsn=%" PRIu64,

@@ -41,6 +41,8 @@ static inline const struct catalog *service_catalog(const struct service *servic
 
 /* OK, or what is missing before requests can be served. */
 MUST_CHECK status service_check(struct service *service, struct error *error);
+/* OK, or why values can neither be read nor written. */
+MUST_CHECK status service_check_values(struct service *service, struct error *error);
 /* OK, or why values cannot be written although they can be read. */
 MUST_CHECK status service_check_ingestion(struct service *service, struct error *error);
 

@@ -11,6 +11,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY = re.compile(r"^featured \S+ ready on (http://127\.0\.0\.1:(\d+))\s*$")
+LISTENING = re.compile(r" event=listening host=127\.0\.0\.1 port=(\d+)$", re.MULTILINE)
+# Space is preallocated by segment, and every server of the suite has its own.
+SMALL_LOG = {"FEATURED_LOG_SEGMENT_BYTES": "1MiB"}
 # Builds with sanitizers start and stop slowly.
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
@@ -53,11 +56,24 @@ class Server:
         self.command += [*backend.flags, *flags]
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("FEATURED_")
-        } | dict(backend.environment)
+        } | SMALL_LOG | dict(backend.environment)
         self.process = None
         self.url = self.port = None
+        self.log_begin = 0
 
     def start(self):
+        """Also again, on what an earlier process left."""
+        self.launch()
+        match = READY.match(self.first_line())
+        if not match:
+            self.kill()
+            raise AssertionError(f"the server did not get ready: {self.log()}")
+        self.url, self.port = match.group(1), int(match.group(2))
+        return self
+
+    def launch(self):
+        """Without waiting for anything."""
+        self.log_begin = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.command,
@@ -67,12 +83,37 @@ class Server:
                 env=self.environment,
                 cwd=self.directory,
             )
-        match = READY.match(self.first_line())
-        if not match:
-            self.kill()
-            raise AssertionError(f"the server did not get ready: {self.log()}")
-        self.url, self.port = match.group(1), int(match.group(2))
+
+    def await_listening(self):
+        """From then on it answers, though perhaps only that it is recovering."""
+        self.port = int(self.await_log(LISTENING).group(1))
+        self.url = f"http://127.0.0.1:{self.port}"
         return self
+
+    def await_log(self, pattern):
+        """The first match in what this process has logged."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            ended = self.process.poll() is not None
+            match = re.search(pattern, self.own_log())
+            if match:
+                return match
+            assert not ended, f"the server ended: {self.log()}"
+            assert time.monotonic() < deadline, f"no {pattern} in {self.log()}"
+            time.sleep(0.005)
+
+    def own_log(self):
+        with open(self.log_path, "rb") as log:
+            log.seek(self.log_begin)
+            return log.read().decode("utf-8", "replace")
+
+    def refuses_to_start(self):
+        """What it says on standard error, having ended with status 1."""
+        self.launch()
+        line = self.first_line()
+        status = self.wait()
+        assert (status, line) == (1, ""), f"exit status {status}: {line}{self.log()}"
+        return self.own_log()
 
     def first_line(self):
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -119,6 +160,11 @@ class Server:
         self.terminate()
         status = self.wait()
         assert status == 0, f"exit status {status} after SIGTERM: {self.log()}"
+
+    def restart(self, how):
+        """"stop": cleanly; "kill": SIGKILL. Then started on the same data directory."""
+        self.kill() if how == "kill" else self.stop()
+        return self.start()
 
     def kill(self):
         if self.process and self.process.poll() is None:

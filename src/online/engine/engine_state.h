@@ -33,8 +33,6 @@ struct engine_recovery {
     uint64_t rows;    /* of the snapshot */
     uint64_t records; /* of the log after it */
     uint64_t cut_bytes;
-    char cut_path[512]; /* if cut_bytes > 0 */
-    uint64_t cut_offset;
     uint64_t snapshot_lsn;   /* 0: there was none */
     uint64_t snapshot_bytes; /* of that one */
     uint64_t log_bytes;      /* in the log after it */
