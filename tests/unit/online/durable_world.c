@@ -190,7 +190,7 @@ status world_open(struct world *world)
     options.recovered = recovered;
     options.user = process;
     world->process = process;
-    world->has_unknown = false;
+    world->has_unknown = world->is_closed = false;
     error_clear(&world->last_error);
     if (world->memory_fails_at > 0)
         memory_fail_after(world->memory_fails_at - 1);
@@ -389,7 +389,7 @@ static enum world_outcome outcome_of(struct world *world, status result, const s
     if (strcmp(error->type, "log_closed") != 0)
         return WORLD_FAILED;
     world->has_unknown = true;
-    return WORLD_UNKNOWN;
+    return world->is_closed ? WORLD_FAILED : WORLD_UNKNOWN; /* it was closed when this came */
 }
 
 static void note_row(struct world *world, const struct request *request, uint32_t n,
@@ -482,12 +482,19 @@ static enum world_outcome note_erasure(struct world *world, const struct erasure
     return outcome;
 }
 
+/* The LSN that it goes on from. */
+static uint64_t begin_batch(struct world *world)
+{
+    world->is_closed = world->has_unknown;
+    return world_lsn(world);
+}
+
 void world_write(struct world *world, uint32_t requests)
 {
     static struct request request[REQUESTS_MAX];
     static struct erasure erasure;
     assert_true(requests <= REQUESTS_MAX);
-    uint64_t lsn = world_lsn(world);
+    uint64_t lsn = begin_batch(world);
     for (uint32_t i = 0; i < requests; i++)
         submit_any(world, &request[i]);
     bool erases = world_below(world, 5) == 0;
@@ -507,7 +514,7 @@ void world_write(struct world *world, uint32_t requests)
 enum world_outcome world_put(struct world *world, uint32_t id, uint32_t feature)
 {
     static struct request request;
-    uint64_t lsn = world_lsn(world);
+    uint64_t lsn = begin_batch(world);
     request.numbers[0] = ++world->next_number;
     request.ids[0] = id;
     request.rows[0].cell_count = 1;
@@ -521,7 +528,7 @@ enum world_outcome world_put(struct world *world, uint32_t id, uint32_t feature)
 enum world_outcome world_erase(struct world *world, uint32_t id, uint32_t feature)
 {
     static struct erasure erasure;
-    uint64_t lsn = world_lsn(world);
+    uint64_t lsn = begin_batch(world);
     submit_erasure(world, &erasure, id, feature);
     wait_for_answers(world);
     return note_erasure(world, &erasure, lsn);

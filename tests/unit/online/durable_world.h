@@ -89,7 +89,8 @@ struct world {
     uint64_t next_number;
     uint64_t answers_failed; /* requests not answered OK */
     struct error last_error; /* of the last of them */
-    bool has_unknown;        /* this process gave an unknown outcome: it takes nothing any more */
+    bool has_unknown;        /* this process has given an unknown outcome: it takes nothing more */
+    bool is_closed;          /* and that before this batch */
 };
 
 /* With the usual features, an empty data directory, and options for a small log. */
