@@ -55,8 +55,10 @@ static int print_report(const char *path, const struct data_check *check, bool a
     fwrite(report.data, 1, report.len, stdout);
     buffer_fini(&report);
     str rest = buffer_str(&check->problems);
-    while (rest.len > 0)
-        cli_complain(&CLI_CHECK, "%.*s", STR_ARG(str_split(rest, '\n', &rest)));
+    while (rest.len > 0) {
+        str line = str_split(rest, '\n', &rest);
+        cli_complain(&CLI_CHECK, "%.*s", STR_ARG(line));
+    }
     return check->problem_count == 0 ? CLI_OK : CLI_FAILED;
 }
 

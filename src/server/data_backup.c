@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -14,6 +15,8 @@
 #include "server/registry_file.h"
 
 #define PIECE_BYTES ((size_t)1 << 20)
+#define END_TRIES 20
+#define END_RETRY_MS 20
 #define RETRIES 20 /* a running server replaces the snapshot at most every few seconds */
 
 struct source {
@@ -190,27 +193,41 @@ static status open_sources(struct backup *backup)
                      backup->options->data);
 }
 
-/* Where a segment's whole records end now; what follows is preallocated, or just being written. */
-static uint64_t end_of_segment(struct backup *backup, const struct source *source)
+/* *end: of the whole records; what follows is preallocated. False: they do not end, but in what is
+ * no record. */
+static bool find_end(struct backup *backup, const struct source *source, uint64_t *end)
 {
     char path[40];
     struct log_reader reader;
     struct log_record record;
     struct error ignored;
-    uint64_t end = source->size_bytes;
+    enum log_read next = LOG_READ_DAMAGED;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", source->fd);
     if (status_is_ok(log_reader_open(&reader, file_system_real(), path, LOG_SEGMENT_MAGIC,
                                      backup->identity, &ignored))) {
-        enum log_read next;
         while ((next = log_reader_next(&reader, &record)) == LOG_READ_RECORD)
             continue;
-        /* damage elsewhere than at the very end is copied, and found when the copy is verified */
-        bool is_last = source == &backup->sources[backup->source_count - 1];
-        if (next == LOG_READ_END || (next == LOG_READ_DAMAGED && is_last))
-            end = reader.offset;
+        *end = reader.offset;
     }
     log_reader_close(&reader);
-    return end;
+    return next == LOG_READ_END;
+}
+
+/* Up to where a segment is copied. What is no record at its end may be a group that is just being
+ * written: then it soon is one. Else it is a torn tail or damage: all of it is copied, and the
+ * verification of the copy tells which. */
+static uint64_t end_of_segment(struct backup *backup, const struct source *source)
+{
+    const struct timespec pause = {.tv_nsec = END_RETRY_MS * 1000000L};
+    uint64_t end = 0;
+    for (int i = 0; i < END_TRIES; i++) {
+        if (find_end(backup, source, &end))
+            return end;
+        if (!backup->in_use)
+            break;
+        nanosleep(&pause, NULL);
+    }
+    return UINT64_MAX;
 }
 
 static status copy_bytes(struct backup *backup, const struct source *source, uint64_t end, int to,

@@ -245,8 +245,7 @@ static status begin_directory(struct data_dir *dir, struct error *error)
                          "restore the file from a backup of this directory",
                          dir->path);
     do { /* 0 stands for any */
-        if (getrandom(&dir->identity, sizeof(dir->identity), 0) !=
-            (ssize_t)sizeof(dir->identity))
+        if (getrandom(&dir->identity, sizeof(dir->identity), 0) != (ssize_t)sizeof(dir->identity))
             return error_set(error, STATUS_IO, "io", "cannot get a random number: %s",
                              strerror(errno));
     } while (dir->identity == 0);

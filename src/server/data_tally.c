@@ -42,7 +42,6 @@ void data_tally_fini(struct data_tally *tally)
 void data_tally_begin(struct data_tally *tally, struct data_check_file *file)
 {
     tally->file = file;
-    tally->counts_rows = false;
     tally->ended = false;
 }
 
@@ -173,7 +172,7 @@ static status check_row(struct data_tally *tally, struct log_row *row, uint64_t 
         return malformed(tally, "a row whose values do not decode");
     tally->file->rows++;
     tally->check->rows++;
-    if (entity != NULL && tally->counts_rows)
+    if (entity != NULL && tally->file->is_snapshot)
         entity->snapshot_rows++;
     if (entity != NULL && !tally->file->is_snapshot && lsn > tally->after_lsn)
         entity->log_rows++;

@@ -16,7 +16,6 @@ struct data_tally {
     uint64_t after_lsn; /* records of segments up to it are counted for their file only */
     /* of the file being read */
     struct data_check_file *file;
-    bool counts_rows; /* also for the entities: it is the newest snapshot */
     struct log_snapshot_end end;
     bool ended; /* its snapshot end was read */
     char reason[200];

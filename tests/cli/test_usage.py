@@ -8,7 +8,8 @@ import pytest
 
 from conftest import ROOT, binary
 
-COMMANDS = ["serve", "apply", "ingest", "get", "simulate", "completion", "help", "version"]
+COMMANDS = ["serve", "apply", "ingest", "get", "simulate", "check", "backup", "completion", "help",
+            "version"]
 # One that nobody listens on: port 1 of this machine.
 NOBODY = "http://127.0.0.1:1"
 
