@@ -12,10 +12,11 @@
 /* While rows wait for a reader to let go of them. */
 #define RECLAIM_FIRST_NS INT64_C(1000000)
 #define RECLAIM_LAST_NS INT64_C(64000000)
-/* A group waits this long for clients to come back: about as long as one sync takes, but not so
- * little that a loop cannot get to them, and no longer than somebody would notice. */
-#define GATHER_MIN_NS INT64_C(200000)
-#define GATHER_MAX_NS INT64_C(1000000)
+/* A group waits for clients to come back while they do: until none has come for as long as a sync
+ * takes (but time enough for a loop to get to them), and for some syncs' time in all. */
+#define GATHER_QUIET_MIN_NS INT64_C(200000)
+#define GATHER_QUIET_MAX_NS INT64_C(1000000)
+#define GATHER_QUIETS_MAX 8
 #define GATHER_STEP_NS 50000
 #define MARK_AFTER_NS INT64_C(1000000000)
 
@@ -91,13 +92,23 @@ static void gather(struct writer *writer)
     const struct engine *engine = writer->engine;
     if (engine->log == NULL || engine->options.fsync != LOG_FSYNC_ALWAYS)
         return;
-    int64_t limit_ns = writer->commit_ns;
-    limit_ns = limit_ns > GATHER_MIN_NS ? limit_ns : GATHER_MIN_NS;
-    limit_ns = limit_ns < GATHER_MAX_NS ? limit_ns : GATHER_MAX_NS;
-    int64_t end_ns = clock_monotonic_ns() + limit_ns;
-    while (counter_get(&engine->counters.queued_requests) < writer->in_flight &&
-           !atomic_load(&writer->stopping) && clock_monotonic_ns() < end_ns)
+    int64_t quiet_ns = writer->commit_ns;
+    quiet_ns = quiet_ns > GATHER_QUIET_MIN_NS ? quiet_ns : GATHER_QUIET_MIN_NS;
+    quiet_ns = quiet_ns < GATHER_QUIET_MAX_NS ? quiet_ns : GATHER_QUIET_MAX_NS;
+    int64_t now_ns = clock_monotonic_ns();
+    int64_t end_ns = now_ns + quiet_ns * GATHER_QUIETS_MAX;
+    int64_t came_ns = now_ns;
+    uint64_t here = 0;
+    while (now_ns < end_ns && now_ns - came_ns <= quiet_ns && !atomic_load(&writer->stopping)) {
+        uint64_t seen = counter_get(&engine->counters.queued_requests);
+        if (seen >= writer->in_flight)
+            break;
+        if (seen > here)
+            came_ns = now_ns;
+        here = seen;
         nanosleep(&(struct timespec){.tv_nsec = GATHER_STEP_NS}, NULL);
+        now_ns = clock_monotonic_ns();
+    }
     take_more(writer);
 }
 

@@ -186,14 +186,20 @@ static void prepare_next(struct writer *writer)
     }
 }
 
+static bool has_room(const struct writer *writer)
+{
+    const struct log_writer *log = writer->engine->log;
+    return writer->item_count < GROUP_ITEMS_MAX &&
+           writer->prepare.group.row_count < GROUP_ROWS_MAX &&
+           (log == NULL || log_writer_group_bytes(log) < GROUP_BYTES_MAX);
+}
+
 static void prepare_group(struct writer *writer)
 {
     writer->group_is_over = false;
     prepare_begin_group(&writer->prepare);
     epoch_online(writer->engine->epoch, writer->reader);
-    while (writer->taken != NULL && !writer->group_is_over &&
-           writer->item_count < GROUP_ITEMS_MAX &&
-           writer->prepare.group.row_count < GROUP_ROWS_MAX)
+    while (writer->taken != NULL && !writer->group_is_over && has_room(writer))
         prepare_next(writer);
     epoch_offline(writer->reader);
 }

@@ -10,6 +10,7 @@
 
 #define GROUP_ROWS_MAX 2048u /* about a millisecond of preparing; a longer record stays whole */
 #define GROUP_ITEMS_MAX 2048u
+#define GROUP_BYTES_MAX ((size_t)4 << 20) /* in the log; the same */
 #define WRITER_PATH_MAX 4096
 
 enum item_kind { ITEM_RECORD, ITEM_ERASE, ITEM_STATISTICS, ITEM_SWEEP, ITEM_SNAPSHOT };

@@ -3,6 +3,7 @@
 #include "engine_fixture.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -334,6 +335,43 @@ static void a_group_fails_as_a_whole(void **state)
         assert_int_equal(int_of(&w, ids[i], w.age), held[i]);
     assert_int_equal(fixture_statistics(w.f, w.age).count, count);
     assert_int_equal(fixture_metrics(w.f).lsn, lsn);
+    world_close(&w);
+}
+
+/* A sweep that shares its group with a write that fails goes on all the same. */
+static void a_sweep_outlives_a_failed_group(void **state)
+{
+    (void)state;
+    enum { COUNT = 20 };
+    struct world w;
+    char id[8];
+    world_open(&w, LOG_FSYNC_ALWAYS);
+    uint32_t brief = fixture_add(w.f, "user", DATA_TYPE_INT, 10);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(id, sizeof(id), "s%d", i);
+        fixture_put(w.f, id, brief, value_int(i), FIXTURE_START_US);
+    }
+    fixture_set_wall(FIXTURE_START_US + 11 * SECOND_US);
+    sim_files_set_sync_us(w.sim, 100000); /* what comes meanwhile is one group */
+    sim_files_fail(w.sim, SIM_WRITE, 2, ENOSPC, false);
+    struct online_write_cell cells[] = {fixture_cell(w.f, w.age, value_int(1), 1),
+                                        fixture_cell(w.f, w.age, value_int(2), 1)};
+    struct online_write_row rows[] = {{0, STR("a"), &cells[0], 1, true},
+                                      {0, STR("s3"), &cells[1], 1, true}};
+    struct online_write writes[] = {{.rows = &rows[0], .row_count = 1},
+                                    {.rows = &rows[1], .row_count = 1}};
+    uint64_t calls = sim_files_calls(w.sim, SIM_SYNC);
+    fixture_submit(w.f, &writes[0]);
+    while (sim_files_calls(w.sim, SIM_SYNC) == calls) /* soon: the first is on its way */
+        sched_yield();
+    fixture_submit(w.f, &writes[1]);
+    fixture_sweep(w.f);
+    fixture_wait(w.f);
+    assert_true(status_is_ok(writes[0].status));
+    assert_int_equal(writes[1].status.code, STATUS_UNAVAILABLE);
+    assert_int_equal(fixture_metrics(w.f).values_expired, COUNT);
+    assert_int_equal(fixture_metrics(w.f).entities, 1);
+    assert_int_equal(fixture_get(w.f, "s3", w.age).state, CELL_NOT_FOUND);
     world_close(&w);
 }
 
@@ -741,6 +779,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_keeps_reading_and_goes_on_with_space),
         cmocka_unit_test(after_a_failed_sync_the_log_stays_closed),
         cmocka_unit_test(a_group_fails_as_a_whole),
+        cmocka_unit_test(a_sweep_outlives_a_failed_group),
         cmocka_unit_test(a_bulk_request_stops_at_the_group_that_failed),
         cmocka_unit_test(log_and_tables_agree_without_memory),
         cmocka_unit_test(everything_is_refused_while_recovering),
