@@ -1,8 +1,10 @@
 # A thin front: meson and ninja build, scripts/ do the rest. `make help` lists the targets.
-.PHONY: help all demo serve test unit bench fuzz install format setup clean
+.PHONY: help all demo serve test unit crash bench fuzz install format setup clean
 
 PREFIX ?= /usr/local
 MINUTES ?= 10
+ROUNDS ?= 200
+SEEDS ?= $(ROUNDS)
 export FEATURED_BINARY ?= build/featured
 
 help:
@@ -11,6 +13,7 @@ help:
 	@echo 'make serve   build and start a server on http://127.0.0.1:8000'
 	@echo 'make all     build'
 	@echo 'make unit    the unit tests alone'
+	@echo 'make crash   end the server ROUNDS=200 times, and lose power from SEEDS=ROUNDS for each policy'
 	@echo 'make bench   measure beside nginx and Redis (ROWS=1,5 for some rows)'
 	@echo 'make fuzz    fuzz each parser for MINUTES=10'
 	@echo 'make install binary, man page and bash completion under PREFIX=/usr/local'
@@ -36,6 +39,10 @@ test:
 
 unit: all
 	meson test -C build --no-rebuild --print-errorlogs
+
+crash: all
+	build/tests/unit/online/test_power_loss --seeds $(SEEDS)
+	@tests/crash/crash.py --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)) --keep
 
 bench: all
 	@scripts/setup bench
