@@ -17,7 +17,7 @@
 #define GATHER_QUIET_MIN_NS INT64_C(200000)
 #define GATHER_QUIET_MAX_NS INT64_C(1000000)
 #define GATHER_QUIETS_MAX 8
-#define GATHER_STEP_NS 50000
+#define GATHER_STEPS 4 /* looks in each quiet time */
 #define MARK_AFTER_NS INT64_C(1000000000)
 
 /* ---- recovery ---- */
@@ -106,7 +106,7 @@ static void gather(struct writer *writer)
         if (seen > here)
             came_ns = now_ns;
         here = seen;
-        nanosleep(&(struct timespec){.tv_nsec = GATHER_STEP_NS}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = quiet_ns / GATHER_STEPS}, NULL);
         now_ns = clock_monotonic_ns();
     }
     take_more(writer);
