@@ -1,9 +1,11 @@
-"""The disk is full, descriptors run out: what can go on goes on, and nothing acknowledged is lost."""
+"""The disk is full, syncing fails, descriptors run out: what can go on goes on, and nothing
+acknowledged is lost."""
 
 import contextlib
 import json
 import os
 import resource
+import shutil
 import subprocess
 
 import pytest
@@ -115,6 +117,74 @@ def test_killed_while_the_disk_is_full(on_small_disk, small_disk, client_of):
     server.stop()
     server.start()
     assert_all_there(Store(client_of(server)), acknowledged)
+
+
+FAILING_SYNC = """
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+static int fails(void)
+{
+    return access(getenv("SYNC_FAILS_WHILE_THERE"), F_OK) == 0;
+}
+int fsync(int fd)
+{
+    errno = EIO;
+    return fails() ? -1 : (int)syscall(SYS_fsync, fd);
+}
+int fdatasync(int fd)
+{
+    errno = EIO;
+    return fails() ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+"""
+
+
+@pytest.fixture
+def sync_fails(tmp_path):
+    """(environment, file): under it syncing fails while the file is there."""
+    if server_module.is_sanitized() or not shutil.which("cc"):
+        pytest.skip("needs cc, and a binary that other libraries may be put before")
+    source, library = tmp_path / "sync.c", tmp_path / "sync.so"
+    source.write_text(FAILING_SYNC)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    switch = tmp_path / "fails"
+    return {"LD_PRELOAD": str(library), "SYNC_FAILS_WHILE_THERE": str(switch)}, switch
+
+
+def test_a_failed_sync_closes_the_log(backend, tmp_path, client_of, sync_fails):
+    environment, switch = sync_fails
+    server = server_module.Server(tmp_path / "own", backend)
+    server.environment |= environment
+    try:
+        store = Store(client_of(server.start()))
+        store.define("int", name="n")
+        store.write("u", {"n": 1})
+        assert store.client.get("/ready").json() == {"status": "ready"}
+        switch.touch()
+        refused = store.ingest("u", {"n": 2})
+        assert refused.status_code == 503
+        assert "unknown" in refused.json()["detail"], refused.text
+        switch.unlink()
+        # asking again would say that all is well: it is not asked
+        refused = store.ingest("u", {"n": 3})
+        assert refused.status_code == 503 and "restart" in refused.json()["detail"], refused.text
+        assert store.client.delete("/features/online/u").status_code == 503
+        assert store.read_one("u", "n") == 1
+        assert store.definition("n")["count"] == 1
+        ready = store.client.get("/ready")
+        assert ready.status_code == 200 and ready.json()["status"] == "ready"
+        assert "Input/output error" in ready.json()["ingestion"], ready.text
+        assert "featured_log_closed 1\n" in store.client.get("/metrics").text
+        server.stop()
+        store = Store(client_of(server.start()))
+        assert store.read_one("u", "n") in (1, 2)
+        assert store.client.get("/ready").json() == {"status": "ready"}
+        store.write("u", {"n": 4})
+        assert store.read_one("u", "n") == 4
+    finally:
+        server.kill()
 
 
 def test_descriptors_run_out(start_server, client_of, monkeypatch):
