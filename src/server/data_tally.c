@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "model/limits.h"
 
 struct schema {
@@ -145,9 +144,6 @@ static status check_cell(struct data_tally *tally, const struct log_cell *cell,
                          value->embedding.dimension, schema->dimension);
     if (*entity != NULL && *entity != schema->entity)
         return malformed(tally, "a row with features of two entities");
-    if (!cell->is_erased &&
-        (cell->event_time_us < CLOCK_MIN_US || cell->event_time_us > CLOCK_MAX_US))
-        return malformed(tally, "an event time that is none");
     *entity = schema->entity;
     if (cell->is_erased)
         return OK;
