@@ -76,8 +76,8 @@ static void find_work(struct log_writer *log, struct work *work)
     pthread_mutex_unlock(&log->lock);
 }
 
-/* The oldest of the retired: synced, it needs no more looking after. */
-static void forget_retired(struct log_writer *log)
+/* The oldest of the retired: synced, it needs no more looking after. Gives the next oldest. */
+static struct log_file *forget_retired(struct log_writer *log)
 {
     pthread_mutex_lock(&log->lock);
     struct log_file *file = log->retired;
@@ -85,9 +85,11 @@ static void forget_retired(struct log_writer *log)
     if (log->retired == NULL)
         log->retired_last = &log->retired;
     log->retired_count--;
+    struct log_file *next = log->retired; /* the writer may be adding to the list */
     pthread_mutex_unlock(&log->lock);
     log->options.files->close(file->file);
     memory_free(file);
+    return next;
 }
 
 /* With sync_lock held: nobody else takes from the list. */
@@ -95,12 +97,10 @@ static int sync_oldest(struct log_writer *log, const struct work *work, uint32_t
 {
     struct log_file *file = work->retired;
     for (uint32_t i = 0; i < count; i++) {
-        struct log_file *next = file->next;
         int failed = work->written_lsn > work->synced_lsn ? sync_file(log, file) : 0;
         if (failed != 0)
             return failed;
-        forget_retired(log);
-        file = next;
+        file = forget_retired(log);
     }
     return 0;
 }
