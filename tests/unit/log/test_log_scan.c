@@ -235,6 +235,7 @@ static void test_what_a_snapshot_promises(void **state)
     found = (struct log_found){.from_lsn = third - 1};
     assert_true(status_is_ok(log_fixture_scan(&fixture, &found)));
     assert_int_equal(found.first_lsn, third);
+    assert_int_equal(found.scan.segment_count, 1);
     log_scan_fini(&found.scan);
     /* It reaches further than the log. */
     found = (struct log_found){.from_lsn = third, .must_reach_lsn = fixture.lsn + 1};
@@ -307,6 +308,50 @@ static void test_others_files_are_left_alone(void **state)
     assert_true(status_is_ok(log_fixture_scan(&fixture, &found)));
     assert_int_equal(found.scan.last_lsn, fixture.lsn);
     log_scan_fini(&found.scan);
+    log_fixture_fini(&fixture);
+}
+
+/* A mark is found wherever it lies behind a damage, also across two windows of the search. */
+static void test_a_mark_behind_a_damage(void **state)
+{
+    const struct log_header header = {.version = 1, .identity = FIXTURE_IDENTITY, .lsn = 1};
+    const struct log_group group = {.identity = FIXTURE_IDENTITY, .synced_lsn = 3};
+    char encoded[LOG_HEADER_BYTES];
+    struct log_fixture fixture;
+    (void)state;
+    log_fixture_init(&fixture, LOG_FSYNC_ALWAYS, 1);
+    log_header_encode(&header, LOG_SEGMENT_MAGIC, encoded);
+    for (size_t gap = (1 << 16) - 80; gap < (1 << 16) + 80; gap++) {
+        struct buffer bytes;
+        buffer_init(&bytes, 1 << 20);
+        buffer_append(&bytes, encoded, sizeof(encoded));
+        while (bytes.len < LOG_HEADER_BYTES + gap)
+            buffer_append_char(&bytes, 'x');
+        size_t begin = log_record_begin(&bytes, LOG_GROUP, 4);
+        log_group_encode(&bytes, &group);
+        log_record_end(&bytes, begin, FIXTURE_IDENTITY);
+        sim_files_put(fixture.sim, "/log/00000000000000000001.log", bytes.data, bytes.len);
+        assert_damaged(&fixture, "LSN 1 to 3 were promised");
+        buffer_fini(&bytes);
+    }
+    log_fixture_fini(&fixture);
+}
+
+static void test_something_after_the_end(void **state)
+{
+    struct log_fixture fixture;
+    (void)state;
+    write_log(&fixture, 1);
+    struct original original = take(&fixture, 1);
+    assert_int_equal(original.bytes[original.len - 1], 0);
+    original.bytes[original.len - 1] = 1;
+    put(&fixture, &original);
+    struct log_found found = {0};
+    assert_true(status_is_ok(log_fixture_scan(&fixture, &found)));
+    assert_int_equal(found.scan.last_lsn, fixture.lsn);
+    assert_int_equal(found.scan.cut_bytes, original.len - found.scan.cut_offset);
+    log_scan_fini(&found.scan);
+    free(original.bytes);
     log_fixture_fini(&fixture);
 }
 
@@ -449,6 +494,8 @@ int main(void)
         cmocka_unit_test(test_what_a_snapshot_promises),
         cmocka_unit_test(test_segments_that_were_never_begun),
         cmocka_unit_test(test_others_files_are_left_alone),
+        cmocka_unit_test(test_a_mark_behind_a_damage),
+        cmocka_unit_test(test_something_after_the_end),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_a_visitor_may_end_it),
         cmocka_unit_test(test_any_call_may_fail),

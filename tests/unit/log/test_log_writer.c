@@ -105,6 +105,39 @@ static void test_a_dropped_record_gives_its_lsn_back(void **state)
     log_fixture_fini(&fixture);
 }
 
+static void test_a_segment_without_a_record_is_replaced(void **state)
+{
+    struct log_fixture fixture;
+    (void)state;
+    log_fixture_init(&fixture, LOG_FSYNC_ALWAYS, 1);
+    log_fixture_open(&fixture);
+    assert_true(status_is_ok(log_writer_begin(fixture.log, 1, 0, NULL)));
+    log_fixture_next(&fixture, sim_files_kill(fixture.sim));
+    log_fixture_open(&fixture);
+    assert_int_equal(metrics_of(&fixture).segments, 1);
+    append(&fixture, 1);
+    assert_int_equal(metrics_of(&fixture).segments, 1);
+    assert_int_equal(metrics_of(&fixture).segment_bytes, sim_files_used(fixture.sim));
+    log_fixture_fini(&fixture);
+}
+
+static void test_a_lost_group_takes_its_schemas_along(void **state)
+{
+    struct log_fixture fixture;
+    struct log_found found = {.read_only = true};
+    (void)state;
+    log_fixture_init(&fixture, LOG_FSYNC_ALWAYS, 1);
+    log_fixture_open(&fixture);
+    append(&fixture, 0);
+    sim_files_fail(fixture.sim, SIM_WRITE, 1, EIO, false);
+    assert_int_equal(log_fixture_append(&fixture, 2).code, STATUS_UNAVAILABLE);
+    append(&fixture, 2);
+    assert_true(status_is_ok(log_fixture_scan(&fixture, &found)));
+    assert_int_equal(found.schemas, 1);
+    log_scan_fini(&found.scan);
+    log_fixture_fini(&fixture);
+}
+
 static void test_marks(void **state)
 {
     struct log_fixture fixture;
@@ -461,6 +494,8 @@ int main(void)
         cmocka_unit_test(test_comes_back_over_segments_and_processes),
         cmocka_unit_test(test_nothing_without_commit),
         cmocka_unit_test(test_a_dropped_record_gives_its_lsn_back),
+        cmocka_unit_test(test_a_segment_without_a_record_is_replaced),
+        cmocka_unit_test(test_a_lost_group_takes_its_schemas_along),
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_policies_sync_what_they_promise),
         cmocka_unit_test(test_never_keeps_few_files_waiting),
