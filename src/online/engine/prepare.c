@@ -146,6 +146,13 @@ void prepare_begin_step(struct prepare *prepare)
     prepare->catalog = catalog_current(prepare->engine->catalog);
 }
 
+void prepare_expect(const struct prepare *prepare, const struct online_write_row *row)
+{
+    const struct table *table = engine_table(prepare->engine, row->entity_index);
+    if (table != NULL)
+        table_prefetch(table, table_hash(row->entity_id));
+}
+
 void prepare_keep_record(struct prepare *prepare)
 {
     group_keep_staged(&prepare->group);

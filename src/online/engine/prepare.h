@@ -48,6 +48,8 @@ MUST_CHECK status prepare_erase(struct prepare *prepare, const struct online_era
                                 struct edit_counts *counts, struct error *error);
 /* Whether the target is still there to be erased. */
 bool prepare_has_target(const struct catalog *catalog, const struct online_erase_target *target);
+/* A hint that this row is staged soon. */
+void prepare_expect(const struct prepare *prepare, const struct online_write_row *row);
 void prepare_keep_record(struct prepare *prepare);
 /* Writes that follow, even in the same group, come after the erasure. */
 void prepare_keep_erase(struct prepare *prepare);

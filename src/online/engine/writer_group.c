@@ -11,6 +11,8 @@
 /* How long a write into a full store waits for retired rows: readers let go within a callback. */
 #define FULL_TRIES_MAX 50u
 #define FULL_WAIT_NS 100000
+/* A bulk request asks for the place of a row this many rows ahead: about a memory access. */
+#define PREFETCH_ROWS 4u
 #define COMMIT_MEAN_OF 8 /* commits, about, for `commit_ns` */
 
 /* ---- prepare ---- */
@@ -124,6 +126,8 @@ static void prepare_next_record(struct writer *writer, struct online_write *writ
         finish_request(writer);
         return;
     }
+    if (end + PREFETCH_ROWS < write->row_count)
+        prepare_expect(&writer->prepare, &write->rows[end + PREFETCH_ROWS]);
     struct item item = {
         .kind = ITEM_RECORD, .task = &write->task, .first_row = first, .end_row = end};
     status result = take_record(writer, write, &item);

@@ -173,6 +173,37 @@ static void erased_values_stay_away_after_a_restart(void **state)
     world_close(&w);
 }
 
+static void many_versions_are_erased_at_once(void **state)
+{
+    (void)state;
+    enum { COUNT = 150 };
+    struct world w;
+    uint32_t features[COUNT];
+    struct online_write_cell cells[COUNT];
+    struct online_erase_target targets[COUNT];
+    uint64_t deleted;
+    world_open(&w, LOG_FSYNC_ALWAYS);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        features[i] = fixture_add(w.f, "user", DATA_TYPE_INT, 0);
+        cells[i] = fixture_cell(w.f, features[i], value_int(i), 1000);
+        targets[i] = target_of(&w, features[i], false);
+    }
+    struct online_write_row row = {0, STR("x"), cells, COUNT, true};
+    struct online_write write = {.rows = &row, .row_count = 1};
+    assert_true(status_is_ok(fixture_write(w.f, &write)));
+    assert_true(status_is_ok(erase_targets(&w, "x", targets, COUNT - 1, &deleted)));
+    assert_int_equal(deleted, COUNT - 1);
+    assert_int_equal(fixture_metrics(w.f).lsn, 2); /* one entity: one record */
+    for (int restart = 0; restart < 2; restart++) {
+        for (uint32_t i = 0; i < COUNT - 1; i++)
+            assert_int_equal(fixture_get(w.f, "x", features[i]).state, CELL_NOT_FOUND);
+        assert_int_equal(int_of(&w, "x", features[COUNT - 1]), COUNT - 1);
+        if (restart == 0)
+            world_kill(&w);
+    }
+    world_close(&w);
+}
+
 static void an_erasure_that_changes_nothing_takes_no_lsn(void **state)
 {
     (void)state;
@@ -783,6 +814,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_acknowledged_comes_back),
         cmocka_unit_test(erased_values_stay_away_after_a_restart),
+        cmocka_unit_test(many_versions_are_erased_at_once),
         cmocka_unit_test(an_erasure_that_changes_nothing_takes_no_lsn),
         cmocka_unit_test(the_clock_goes_on_after_a_restart),
         cmocka_unit_test(a_failed_write_is_answered_and_tried_again),
