@@ -94,7 +94,7 @@ static void discard(struct group *group, const struct group_row *at, struct row 
 
 static status reserve(struct group *group, struct group_row *at, uint64_t budget_bytes)
 {
-    /* Publishing must not fail: it retires at most a row and an array for each, and an array now. */
+    /* Publishing must not fail: it retires a row and an array for each at most, an array now. */
     if (!epoch_limbo_reserve(group->memory.limbo, 2 * (size_t)group->row_count + 1))
         return status_of(STATUS_OUT_OF_MEMORY);
     if (at->held != NULL || at->is_reserved)

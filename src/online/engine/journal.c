@@ -15,8 +15,6 @@ static status no_memory(struct error *error)
                      "no memory to write this request to the log");
 }
 
-/* ---- writes ---- */
-
 static size_t cells_size_max(const struct online_write_row *row)
 {
     size_t size = 0;
@@ -94,8 +92,6 @@ status journal_write(struct log_writer *log, const struct catalog *catalog,
     *last_lsn = lsn;
     return OK;
 }
-
-/* ---- erasures ---- */
 
 /* Goes through the entities of an erasure: the targets of one are one record. */
 struct erase_cursor {

@@ -103,7 +103,8 @@ static status finish_row(struct prepare *prepare, struct group_row *at, bool lim
 static status check_cell(struct prepare *prepare, const struct online_write_row *row,
                          struct online_write_cell *cell, struct error *error)
 {
-    if (catalog_version_at(prepare->catalog, row->entity_index, cell->slot, cell->version_id) == NULL)
+    if (catalog_version_at(prepare->catalog, row->entity_index, cell->slot, cell->version_id) ==
+        NULL)
         return error_set(error, STATUS_NOT_FOUND, "not_registered",
                          "a feature of this request was deleted while it was written");
     if (!statistics_store_reserve(&prepare->statistics, cell->version_id))

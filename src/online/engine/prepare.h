@@ -19,8 +19,9 @@ struct prepare {
     struct statistics_store statistics;
     struct row_draft draft;
     const struct catalog *catalog; /* of the present step: prepare_begin_step() */
-    int64_t now_us; /* of the group: what is written or erased now gets this time. At least the clock
-                       that the log notes for the group, at most one more for each erasure */
+    /* Of the group: what is written or erased now gets this time. It is the clock that the log notes
+     * for the group, and one more after each erasure. */
+    int64_t now_us;
     uint64_t request_bytes; /* of the request being prepared: among the waiting ones, soon gone */
     uint64_t memory_bytes;   /* tables, rows, blobs, retired ones too */
     uint64_t log_bytes;      /* of the last group in the log's buffer */

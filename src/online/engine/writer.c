@@ -20,8 +20,6 @@
 #define GATHER_STEPS 4 /* looks in each quiet time */
 #define MARK_AFTER_NS INT64_C(1000000000)
 
-/* ---- recovery ---- */
-
 static status open_log(struct writer *writer, const struct log_scan *scan, struct error *error)
 {
     const struct engine_options *options = &writer->engine->options;
@@ -73,8 +71,6 @@ static void begin(struct writer *writer)
     if (engine->options.recovered != NULL)
         engine->options.recovered(engine->options.user, result, &engine->failure);
 }
-
-/* ---- the loop ---- */
 
 static void take_more(struct writer *writer)
 {
@@ -178,8 +174,6 @@ static void *run(void *argument)
             writer_process_group(writer);
     }
 }
-
-/* ---- start and stop ---- */
 
 static void init(struct writer *writer, struct engine *engine)
 {

@@ -15,8 +15,6 @@
 #define PREFETCH_ROWS 4u
 #define COMMIT_MEAN_OF 8 /* commits, about, for `commit_ns` */
 
-/* ---- prepare ---- */
-
 static void add_item(struct writer *writer, const struct item *item)
 {
     ASSERT(writer->item_count < GROUP_ITEMS_MAX);
@@ -208,8 +206,6 @@ static void prepare_group(struct writer *writer)
     epoch_offline(writer->reader);
 }
 
-/* ---- the log ---- */
-
 static void fail_request(struct loop_task *task, status result, const struct error *error)
 {
     if (writer_kind_of(task) == ITEM_RECORD) {
@@ -269,8 +265,6 @@ static void commit_group(struct writer *writer)
     writer->commit_ns += (writer->committed_at_ns - begin_ns - writer->commit_ns) / COMMIT_MEAN_OF;
     writer->wants_mark = true;
 }
-
-/* ---- publish ---- */
 
 static void publish_record(struct writer *writer, const struct item *item)
 {

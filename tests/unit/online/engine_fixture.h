@@ -60,8 +60,8 @@ struct fixture *fixture_open(uint64_t max_memory_bytes);
 struct fixture *fixture_open_on(struct file_system *files, const char *directory,
                                 enum log_fsync fsync);
 void fixture_close(struct fixture *fixture);
-/* The store alone ends, and begins again with fixture->options; start returns what recovery came to.
- * In between nothing but features can be changed. */
+/* The store alone ends, and begins again with fixture->options; start returns what recovery came
+ * to. In between nothing but features can be changed. */
 void fixture_stop(struct fixture *fixture);
 status fixture_start(struct fixture *fixture);
 status fixture_await(struct fixture *fixture); /* the same, of a store that is being opened */

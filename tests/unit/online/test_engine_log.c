@@ -211,7 +211,7 @@ static void an_erasure_that_changes_nothing_takes_no_lsn(void **state)
     uint64_t deleted;
     world_open(&w, LOG_FSYNC_ALWAYS);
     struct online_erase_target target = target_of(&w, w.age, false);
-    fixture_put(w.f, "x", w.age, value_int(1), FIXTURE_START_US + 1000); /* newer than the erasure */
+    fixture_put(w.f, "x", w.age, value_int(1), FIXTURE_START_US + 1000); /* newer */
     assert_true(status_is_ok(erase_targets(&w, "x", &target, 1, &deleted)));
     assert_int_equal(deleted, 0);
     assert_true(status_is_ok(erase_targets(&w, "x", &target, 0, &deleted)));
@@ -472,8 +472,8 @@ static const char *long_id(void)
     return id;
 }
 
-/* A record of two entities, an erasure of two, a text out of line: with the n-th allocation failing,
- * what was answered is what is there, before and after a restart. */
+/* A record of two entities, an erasure of two, a text out of line: with the n-th allocation
+ * failing, what was answered is what is there, before and after a restart. */
 static uint32_t work_without_memory(struct world *world, uint64_t n)
 {
     char text[] = "a text that is longer than a row keeps inline, so out of line";
