@@ -1,11 +1,12 @@
 /* Pass two: every thread reads all files and fills the shards that are its own. Reading is cheap
- * beside building rows, and so no two threads ever touch one shard and each sees the changes of a row
- * in their order. */
+ * beside building rows, and so no two threads ever touch one shard, and each sees the changes of a
+ * row in their order. */
 #include "online/engine/recovery_state.h"
 
 #include <pthread.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "online/engine/edit.h"
 
@@ -22,6 +23,7 @@ struct loader {
     int64_t now_us;
     uint64_t memory_bytes; /* may wrap below zero: the sum of all does not */
     uint64_t entities;
+    uint64_t dropped; /* values of versions that the catalog does not have */
     struct table_memory memory;
     const char *path; /* that is being read */
     uint64_t offset;
@@ -104,8 +106,10 @@ static status apply_cell(struct loader *loader, struct load_row *at, const struc
 {
     const struct recovery_version *known =
         recovery_versions_find(&loader->recovery->versions, cell->version_id);
-    if (known == NULL)
+    if (known == NULL) {
+        loader->dropped++;
         return OK;
+    }
     const struct catalog_version *version = known->version;
     const char *mismatch = recovery_cell_mismatch(version, cell);
     if (mismatch != NULL)
@@ -179,12 +183,25 @@ static status apply_rows(struct loader *loader, str payload, const struct catalo
     return next == LOG_NEXT_END ? OK : damaged(loader, "a row does not decode");
 }
 
+/* All features of the entity are gone. */
+static void drop_rows(struct loader *loader, str payload)
+{
+    struct log_row row;
+    while (log_row_next(&payload, &row) == LOG_NEXT)
+        if (is_own(loader, table_hash(row.entity_id)))
+            loader->dropped += row.cell_count;
+}
+
 static status apply_snapshot_rows(struct loader *loader, str payload)
 {
     const struct catalog_entity *entity;
     if (!recovery_rows_entity(loader->recovery, &payload, &entity))
         return damaged(loader, "rows without an entity");
-    return entity != NULL ? apply_rows(loader, payload, entity) : OK;
+    if (entity == NULL) {
+        drop_rows(loader, payload);
+        return OK;
+    }
+    return apply_rows(loader, payload, entity);
 }
 
 static status erase_versions(struct loader *loader, struct load_row *at, struct log_erase *erase)
@@ -371,6 +388,18 @@ static void run_all(struct loader *loaders, uint32_t count)
             pthread_join(loaders[i].thread, NULL);
 }
 
+/* Usual after features were deleted; but whoever started with another registry must learn of it. */
+static void tell_dropped(const struct loader *loaders, uint32_t count)
+{
+    uint64_t dropped = 0;
+    for (uint32_t i = 0; i < count; i++)
+        dropped += loaders[i].dropped;
+    if (dropped > 0)
+        log_event(LOG_WARN, "values_dropped",
+                  "count=%llu reason=\"their features are not registered\"",
+                  (unsigned long long)dropped);
+}
+
 /* Sums up; of several failures the one that did not come from another. */
 static status gather(const struct loader *loaders, uint32_t count, uint64_t *memory_bytes,
                      uint64_t *entities, struct error *error)
@@ -414,6 +443,8 @@ status recovery_load(struct recovery *recovery, uint64_t *memory_bytes, uint64_t
             init_loader(&loaders[i], recovery, i, &failed);
         run_all(loaders, recovery->thread_count);
         result = gather(loaders, recovery->thread_count, &bytes, &rows, error);
+        if (status_is_ok(result))
+            tell_dropped(loaders, recovery->thread_count);
     }
     memory_free(loaders);
     if (!status_is_ok(result)) {

@@ -12,7 +12,8 @@
 struct snapshotter;
 
 /* Gives the engine its snapshot thread and starts it; only with a directory. The writer runs. It
- * does nothing until engine_state() is ENGINE_READY; then engine->log and engine->recovery are there. */
+ * does nothing until engine_state() is ENGINE_READY; then engine->log and engine->recovery are
+ * there. */
 MUST_CHECK status snapshotter_start(struct engine *engine, struct error *error);
 /* Ends the thread; a snapshot that it is at is given up. If the store is ready and something was
  * written since the last one, writes one more on this thread: the writer still runs, and nobody

@@ -6,8 +6,8 @@
 #include "base/memory.h"
 #include "log/log_scan.h"
 
-/* Written pages that the disk may hold back; little enough that syncing them does not keep the log's
- * own syncs waiting for long. */
+/* Written pages that the disk may hold back; little enough that syncing them does not keep the
+ * log's own syncs waiting for long. */
 #define SYNC_BYTES (UINT64_C(32) << 20)
 #define WRITE_KEEP_BYTES ((size_t)4 << 20)
 

@@ -11,8 +11,8 @@ struct snapshot_row {
     struct log_cell cells[LIMIT_SLOTS_PER_ENTITY];
 };
 
-/* Appends what the row holds of versions that `entity` knows; returns as how many rows: one, none if
- * that is nothing, several if one would be too long for a record (they are merged when they are
+/* Appends what the row holds of versions that `entity` knows; returns as how many rows: one, none
+ * if that is nothing, several if one would be too long for a record (they are merged when they are
  * loaded). The image of `entity` is at least as new as the row. */
 uint32_t snapshot_row_encode(struct snapshot_row *scratch, const struct row *row,
                              const struct catalog_entity *entity, struct buffer *out);

@@ -9,8 +9,8 @@
 #define RECORD_BYTES ((size_t)256 << 10)  /* of rows; one longer row is a record of its own */
 #define BUFFER_LIMIT ((size_t)LOG_PAYLOAD_MAX)
 #define STATISTICS_PER_RECORD 4096u
-/* A shard that gets a new array this often while it is walked is walked in one stretch: retired rows
- * then wait until it is on disk, but the walk ends. */
+/* A shard that gets a new array this often while it is walked is walked in one stretch: retired
+ * rows then wait until it is on disk, but the walk ends. */
 #define RESTARTS_MAX 8u
 
 struct snapshot_walk {

@@ -575,8 +575,8 @@ static void a_damaged_snapshot_alone_is_refused(void **state)
 
 /* ---- every byte ---- */
 
-/* What stands in `path`, with each bit of each byte flipped in turn: the store refuses with an error
- * that names the data directory, or is exactly right. */
+/* A bit of each byte of the file flipped in turn: the store refuses with an error that names the
+ * file, or is exactly right. */
 static void flip_every_byte(struct bed *bed, const char *path, unsigned *refused,
                             unsigned *started)
 {
@@ -594,7 +594,8 @@ static void flip_every_byte(struct bed *bed, const char *path, unsigned *refused
             (*started)++;
         } else {
             enum status_code code = bed->fixture->recovery.code;
-            assert_true(code == STATUS_MALFORMED || (i < 12 && code == STATUS_UNSUPPORTED_MEDIA_TYPE));
+            assert_true(code == STATUS_MALFORMED ||
+                        (i < 12 && code == STATUS_UNSUPPORTED_MEDIA_TYPE));
             assert_non_null(strstr(bed->fixture->recovery_error.detail, path));
             (*refused)++;
         }
@@ -632,9 +633,9 @@ static void every_byte_of_a_snapshot_counts(void **state)
 
 /* ---- when something is missing ---- */
 
-/* Without an engine around it, so that nothing else allocates. */
 static struct error recovery_error;
 
+/* Without an engine around it, so that nothing else allocates. */
 static status recover_alone(struct bed *bed, uint64_t *rows)
 {
     struct engine *engine = NULL;
