@@ -779,7 +779,7 @@ static void clients_share_a_sync(void **state)
     run_clients(&w, CLIENTS, 50);
     groups = fixture_metrics(w.f).durability.log_groups - groups;
     print_message("%u clients: %.1f rows per sync\n", CLIENTS, CLIENTS * 50.0 / (double)groups);
-    assert_true(groups * CLIENTS * 8 <= CLIENTS * 50 * 10);
+    assert_true(groups <= 75); /* 50 are needed; without waiting it would be 100 */
     groups = fixture_metrics(w.f).durability.log_groups;
     run_clients(&w, 1, 20);
     assert_true(fixture_metrics(w.f).durability.log_groups - groups >= 20);
