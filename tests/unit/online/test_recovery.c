@@ -636,7 +636,7 @@ static void every_byte_of_a_snapshot_counts(void **state)
 static struct error recovery_error;
 
 /* Without an engine around it, so that nothing else allocates. */
-static status recover_alone(struct bed *bed, uint64_t *rows)
+static status recover_alone(struct bed *bed, bool closing, uint64_t *rows)
 {
     struct engine *engine = NULL;
     uint64_t memory_bytes = 0;
@@ -647,6 +647,7 @@ static status recover_alone(struct bed *bed, uint64_t *rows)
     engine->epoch = &bed->fixture->epoch;
     engine->catalog = &bed->fixture->catalog;
     engine->clock = &bed->fixture->clock;
+    atomic_store(&engine->closing, closing);
     status result = recovery_run(engine, &bed->fixture->options, &out, &recovery_error);
     if (status_is_ok(result)) {
         *rows = out.entities;
@@ -677,7 +678,7 @@ static void missing_memory_is_an_error(void **state)
     for (uint64_t n = 0;; n++) {
         uint64_t rows = 0;
         memory_fail_after(n);
-        status result = recover_alone(&bed, &rows);
+        status result = recover_alone(&bed, false, &rows);
         bool reached = !memory_fail_is_ahead();
         memory_fail_after(UINT64_MAX);
         if (status_is_ok(result)) {
@@ -692,6 +693,21 @@ static void missing_memory_is_an_error(void **state)
             break;
     }
     assert_true(failures > 10);
+    bed_close(&bed);
+}
+
+static void closing_ends_it(void **state)
+{
+    (void)state;
+    struct bed bed;
+    uint64_t rows = 0;
+    bed_open(&bed);
+    begin_snapshot(&bed, LSN);
+    put_int(&bed, "user", "a", INT, 1, T0);
+    finish(&bed, LSN);
+    assert_int_equal(recover_alone(&bed, true, &rows).code, STATUS_UNAVAILABLE);
+    assert_true(status_is_ok(recover_alone(&bed, false, &rows)));
+    assert_int_equal(rows, 1);
     bed_close(&bed);
 }
 
@@ -743,6 +759,7 @@ int main(void)
         cmocka_unit_test(a_damaged_snapshot_alone_is_refused),
         cmocka_unit_test(every_byte_of_a_snapshot_counts),
         cmocka_unit_test(missing_memory_is_an_error),
+        cmocka_unit_test(closing_ends_it),
         cmocka_unit_test(a_disk_that_cannot_be_read_is_an_error),
     };
     log_set_level((enum log_level)(LOG_ERROR + 1)); /* damage is what these tests are made of */

@@ -16,6 +16,7 @@
 #include "online/engine/row_draft.h"
 #include "online/engine/snapshot.h"
 #include "online/engine/snapshot_row.h"
+#include "online/engine/snapshot_write.h"
 #include "sim_files.h"
 
 #define DATA "data"
@@ -503,6 +504,33 @@ static void missing_memory_leaves_the_last_snapshot(void **state)
     bed_close(&bed);
 }
 
+static void one_that_is_given_up_leaves_nothing(void **state)
+{
+    (void)state;
+    struct bed bed;
+    uint64_t lsn = 0;
+    _Atomic bool cancelled = true;
+    struct error error;
+    struct snapshot_written written;
+    bed_open(&bed);
+    fixture_add(bed.fixture, "user", DATA_TYPE_INT, 0);
+    fixture_put(bed.fixture, "user_1", 0, value_int(1), FIXTURE_START_US);
+    struct snapshot_source source = {
+        .engine = fixture_engine(bed.fixture),
+        .reader = epoch_register(&bed.fixture->epoch),
+        .start_lsn = 1,
+        .cancelled = &cancelled,
+    };
+    assert_int_equal(snapshot_write(&source, &written, &error).code, STATUS_UNAVAILABLE);
+    assert_int_equal(snapshots(&bed, &lsn), 0);
+    assert_int_equal(unfinished(&bed), 0);
+    atomic_store(&cancelled, false);
+    assert_true(status_is_ok(snapshot_write(&source, &written, &error)));
+    assert_int_equal(written.rows, 1);
+    epoch_unregister(source.reader);
+    bed_close(&bed);
+}
+
 /* ---- while others are at work ---- */
 
 struct snapping {
@@ -766,6 +794,7 @@ int main(void)
         cmocka_unit_test(time_and_signals_ask_for_one_too),
         cmocka_unit_test(a_disk_that_fails_leaves_the_last_snapshot),
         cmocka_unit_test(missing_memory_leaves_the_last_snapshot),
+        cmocka_unit_test(one_that_is_given_up_leaves_nothing),
         cmocka_unit_test(snapshots_of_a_busy_store_lose_nothing),
         cmocka_unit_test(a_shard_with_a_new_array_is_walked_again),
     };
