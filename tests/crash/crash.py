@@ -63,6 +63,7 @@ class Rounds:
         return ("--fsync", policy, "--fsync-interval-ms", "50",
                 "--log-segment-bytes", self.random.choice(("64KiB", "256KiB")),
                 "--snapshot-log-bytes", self.random.choice(("64KiB", "256KiB", "2MiB")),
+                "--log-retention", self.random.choice(("0", "0", "1s")),
                 "--threads", self.random.choice(("1", "2")), "--log-level", "warn")
 
     def new_directory(self):

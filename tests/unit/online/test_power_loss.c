@@ -35,6 +35,7 @@ static void set_options(struct world *world, enum log_fsync policy)
     options->fsync_interval_ms = 1 + (int64_t)world_below(world, 4);
     options->segment_bytes = segments[world_below(world, ARRAY_LEN(segments))];
     options->snapshot_log_bytes = snapshots[world_below(world, ARRAY_LEN(snapshots))];
+    options->log_retention_ms = world_below(world, 3) ? 0 : 1000 * (int64_t)world_below(world, 100);
     options->recovery_threads = 1 + (unsigned)world_below(world, 3);
     sim_files_set_sync_us(world->sim, world_below(world, 3) == 0 ? 100 : 0);
 }
