@@ -381,7 +381,6 @@ status server_run(const struct server_options *options, struct error *error)
     status ended = start(server, error);
     if (status_is_ok(ended)) {
         server->serving = true;
-        pthread_setname_np(pthread_self(), "loop-0");
         loop_run(&server->loops[0]);
         if (server->failed)
             ended = error_set(error, server->recovered.code, server->recovered_error.type, "%s",
