@@ -1,5 +1,5 @@
-/* The registry port: where definitions live. A driver (registry/sqlite, later registry/postgres)
- * owns one thread, on which all SQL runs; event loops never wait for it.
+/* The registry port: where definitions live. A driver (registry/sqlite, registry/postgres) owns one
+ * thread, on which all SQL runs; event loops never wait for it.
  *
  * A request is owned by the caller until its `done` has been called, on the loop it names, once.
  * What it points to (names, definitions) must live as long. Changes are serialised: each takes the
@@ -21,6 +21,7 @@ enum registry_operation {
     REGISTRY_CREATE_SERVICE,   /* service; CONFLICT if the name is known */
     REGISTRY_PUT_SERVICE,      /* service; creates or replaces, resolving its names anew */
     REGISTRY_DELETE_SERVICE,   /* name */
+    REGISTRY_REFRESH,          /* the image is as new as the database was when this was submitted */
 };
 
 struct registry_request {
@@ -48,19 +49,26 @@ struct registry_request {
     int64_t created_at_us;
     int64_t updated_at_us;
     uint32_t *member_versions; /* caller's, one per feature, or NULL: the version each one means */
-    bool new_version;        /* put: the type changed, version_number has yet to be activated */
+    bool new_version;          /* put: the type changed, version_number has yet to be activated */
 };
+
+#define REGISTRY_LOOKS_PER_SECOND 100
 
 struct registry {
     const struct registry_driver *driver;
 };
 
 struct registry_driver {
-    const char *name; /* "sqlite" */
+    const char *name; /* "sqlite", "postgresql" */
+    /* Other servers change it too: a name that the image does not know may have been registered a
+     * moment ago. REGISTRY_REFRESH finds out; all who wait share one look, of which there are at
+     * most REGISTRY_LOOKS_PER_SECOND. */
+    bool is_shared;
     void (*submit)(struct registry *registry, struct registry_request *request);
     /* Any thread: OK, or what is wrong, for /ready. */
     status (*check)(struct registry *registry, struct error *error) MUST_CHECK;
-    /* Finishes what was submitted (its answers are posted), ends the thread, frees the catalog's image and the registry. Nobody may read the catalog any more. */
+    /* Finishes what was submitted (its answers are posted), ends the thread, frees the catalog's
+     * image and the registry. Nobody may read the catalog any more. */
     void (*close)(struct registry *registry);
 };
 

@@ -32,8 +32,14 @@ struct sql_connection {
  * OUT_OF_MEMORY, with a text that says what to do; after one the transaction can only be rolled
  * back. INTERNAL: a statement and the schema do not fit together. */
 struct sql_connection_driver {
-    /* Takes the write lock at once: what is read afterwards holds until commit. */
+    /* Others change the same database: what they did is looked for, and rows of theirs that cannot
+     * be served are left out of the catalog. */
+    bool is_shared;
+    /* Takes the write lock at once: what is read afterwards holds until commit. Failing, it leaves
+     * no transaction behind. */
     status (*begin)(struct sql_connection *connection, struct error *error) MUST_CHECK;
+    /* What is read until rollback() is of one instant. Failing, as begin. */
+    status (*begin_read)(struct sql_connection *connection, struct error *error) MUST_CHECK;
     status (*commit)(struct sql_connection *connection, struct error *error) MUST_CHECK;
     void (*rollback)(struct sql_connection *connection);
     /* `receiver` may be NULL: rows are dropped. */
@@ -41,6 +47,15 @@ struct sql_connection_driver {
                       const struct sql_value *parameters, unsigned count,
                       const struct sql_receiver *receiver, struct error *error) MUST_CHECK;
     void (*close)(struct sql_connection *connection);
+
+    /* The rest only if is_shared. */
+    /* OK at once if there is a connection, else tries to make a new one; bounded by timeouts. */
+    status (*reconnect)(struct sql_connection *connection, struct error *error) MUST_CHECK;
+    /* Readable when others have changed something or the connection has ended; -1: not connected.
+     */
+    int (*descriptor)(const struct sql_connection *connection);
+    /* Takes in what has come, without waiting. True: others may have changed something. */
+    bool (*take_hints)(struct sql_connection *connection);
 };
 
 /* The one way statements are run: sql_run(connection, STATEMENT, receiver, error, values…). */

@@ -380,8 +380,7 @@ static status delete_service(struct change *change)
     if (!row.found)
         return error_set(change->error, STATUS_NOT_FOUND, "not_found",
                          "Feature service '%.*s' not found", STR_ARG(request->name));
-    TRY(sql_run(change->connection, SQL_SERVICE_DELETE, NULL, change->error,
-                sql_integer(row.id)));
+    TRY(sql_run(change->connection, SQL_SERVICE_DELETE, NULL, change->error, sql_integer(row.id)));
     request->id = row.id;
     change->outcome->catalog_changed = true;
     return OK;
@@ -412,6 +411,8 @@ status sql_change_apply(struct sql_connection *connection, struct arena *arena, 
         return change_service(&change);
     case REGISTRY_DELETE_SERVICE:
         return delete_service(&change);
+    case REGISTRY_REFRESH: /* changes nothing: sql_follow.c */
+        break;
     }
     return error_set(error, STATUS_INTERNAL, "registry", "unknown registry operation");
 }

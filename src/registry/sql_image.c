@@ -1,8 +1,12 @@
 #include "registry/sql_image.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "base/memory.h"
 #include "model/catalog_builder.h"
+#include "model/limits.h"
 #include "registry/sql_rows.h"
 
 /* A service's member as its row says. */
@@ -15,7 +19,8 @@ struct member {
 
 struct image_load {
     struct catalog_builder *builder;
-    struct arena arena; /* texts of members, arrays of one service */
+    struct sql_image_left_out *left_out; /* NULL: a row that cannot be served is a failure */
+    struct arena arena;                  /* texts of members, arrays of one service */
     struct sql_version_row *versions;
     size_t version_count;
     size_t version_capacity;
@@ -55,9 +60,40 @@ static status receive_version(void *user, const struct sql_value *columns, unsig
     if (!make_room((void **)&load->versions, load->version_count, &load->version_capacity,
                    sizeof(*load->versions)))
         return no_memory(error);
-    TRY(sql_read_version(columns, count, &load->versions[load->version_count], error));
-    load->version_count++;
+    status s = sql_read_version(columns, count, &load->versions[load->version_count], error);
+    if (status_is_ok(s))
+        load->version_count++;
+    else if (load->left_out) /* its feature lacks it and is left out */
+        return OK;
+    return s;
+}
+
+/* Says why, and drops it. */
+static status leave_out(struct image_load *load, const struct error *reason)
+{
+    if (load->left_out->count++ == 0)
+        snprintf(load->left_out->first, sizeof(load->left_out->first), "%.250s", reason->detail);
     return OK;
+}
+
+/* What others may have written into the table although we do not serve it. */
+static status check_servable(const struct catalog_builder_feature *feature, struct error *error)
+{
+    const struct feature_definition *definition = &feature->definition;
+    uint32_t i = 0;
+    if (!definition_name_is_valid(definition->name) ||
+        !definition_name_is_valid(definition->entity))
+        return error_set(error, STATUS_INTERNAL, "registry",
+                         "the feature with id %" PRId64 " or its entity has a name that cannot be "
+                         "served",
+                         feature->id);
+    while (i < feature->version_count && feature->versions[i].number != feature->active_version)
+        i++;
+    if (i < feature->version_count && feature->version_count <= LIMIT_VERSIONS_PER_FEATURE)
+        return OK;
+    return error_set(error, STATUS_INTERNAL, "registry",
+                     "feature '%.*s' has no active version of a type that can be served",
+                     STR_ARG(definition->name));
 }
 
 /* Both lists come in order of feature id, so they are walked side by side. */
@@ -66,8 +102,12 @@ static status receive_feature(void *user, const struct sql_value *columns, unsig
 {
     struct image_load *load = user;
     struct catalog_builder_feature feature;
+    struct error reason;
     uint32_t found = 0;
-    TRY(sql_read_feature(columns, count, &feature, error));
+    error_clear(&reason);
+    status readable = sql_read_feature(columns, count, &feature, load->left_out ? &reason : error);
+    if (!status_is_ok(readable))
+        return load->left_out ? leave_out(load, &reason) : readable;
     while (load->next_version < load->version_count &&
            load->versions[load->next_version].feature_id <= feature.id) {
         const struct sql_version_row *row = &load->versions[load->next_version++];
@@ -80,6 +120,8 @@ static status receive_feature(void *user, const struct sql_value *columns, unsig
     }
     feature.versions = load->of_feature;
     feature.version_count = found;
+    if (load->left_out && !status_is_ok(check_servable(&feature, &reason)))
+        return leave_out(load, &reason);
     return catalog_builder_add_feature(load->builder, &feature, error);
 }
 
@@ -166,9 +208,13 @@ static status load_all(struct sql_connection *connection, struct image_load *loa
 }
 
 status sql_image_build(struct sql_connection *connection, const struct catalog *previous,
-                       uint64_t revision, const struct catalog **out, struct error *error)
+                       uint64_t revision, const struct catalog **out,
+                       struct sql_image_left_out *left_out, struct error *error)
 {
-    struct image_load load = {.builder = catalog_builder_create(previous, revision)};
+    struct image_load load = {
+        .builder = catalog_builder_create(previous, revision),
+        .left_out = connection->driver->is_shared ? left_out : NULL,
+    };
     if (load.builder == NULL)
         return no_memory(error);
     arena_init(&load.arena, SIZE_MAX);

@@ -3,7 +3,7 @@
 #define FEATURE_COLUMNS                                                                            \
     "id, name, description, data_type, entity, feature_group, is_nullable, source, "               \
     "transformation, min_value, max_value, mean_value, std_dev, ttl_seconds, tags, created_at, "   \
-    "updated_at, active_version"
+    "coalesce(updated_at, created_at), active_version"
 
 #define VERSION_COLUMNS                                                                            \
     "feature_id, id, version_number, data_type, dimension, dead_before_us, created_at"
@@ -40,10 +40,12 @@ const char *const SQL_STATEMENTS[SQL_STATEMENT_COUNT] = {
     [SQL_VERSION_INSERT] =
         "INSERT INTO feature_versions (feature_id, version_number, data_type, dimension, "
         "dead_before_us, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
-    [SQL_VERSION_DEAD_BEFORE] = "UPDATE feature_versions SET dead_before_us = $1 WHERE id = $2",
+    [SQL_VERSION_DEAD_BEFORE] = "UPDATE feature_versions SET dead_before_us = $1 WHERE id = $2 "
+                                "AND dead_before_us < $1",
     [SQL_VERSION_RESOLVE] = "SELECT v.id, v.version_number FROM features f JOIN feature_versions v "
                             "ON v.feature_id = f.id WHERE f.name = $1 AND v.version_number = "
-                            "CASE WHEN $2 = 0 THEN f.active_version ELSE $2 END",
+                            "CASE WHEN CAST($2 AS BIGINT) = 0 THEN f.active_version "
+                            "ELSE CAST($2 AS BIGINT) END",
 
     [SQL_ENTITY_INSERT] = "INSERT INTO entities (name, join_keys, created_at) VALUES ($1, $2, $3) "
                           "ON CONFLICT (name) DO NOTHING",

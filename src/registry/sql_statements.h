@@ -1,6 +1,7 @@
 /* Every statement the registry runs once its schema stands, in SQL that SQLite and PostgreSQL both
  * take: parameters are $1, $2, … in the order they first appear; columns are named, never `*`. The
- * tables themselves are each driver's own (SQLite: sqlite/sqlite_schema.c). */
+ * tables themselves are each driver's own (sqlite/sqlite_schema.c,
+ * postgres/postgres_schema.c). */
 #ifndef FEATURED_REGISTRY_SQL_STATEMENTS_H
 #define FEATURED_REGISTRY_SQL_STATEMENTS_H
 
@@ -24,7 +25,7 @@ enum sql_statement {
     SQL_VERSIONS_BY_FEATURE, /* $1 feature id → the columns of sql_rows.h */
     SQL_VERSIONS_ALL,        /* → the same, in order of feature id, number */
     SQL_VERSION_INSERT,
-    SQL_VERSION_DEAD_BEFORE, /* $1 dead_before_us, $2 id */
+    SQL_VERSION_DEAD_BEFORE, /* $1 dead_before_us, $2 id; never moves it back */
     SQL_VERSION_RESOLVE,     /* $1 name, $2 number or 0 (the active one) → id, number */
 
     SQL_ENTITY_INSERT, /* $1 name, $2 join keys, $3 created_at; known: nothing happens */

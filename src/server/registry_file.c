@@ -100,7 +100,7 @@ static status load_copy(sqlite3 *from, const char *path, const struct catalog **
     if (status_is_ok(result))
         result = sql_image_load_revision(&copy->connection, &revision, error);
     if (status_is_ok(result))
-        result = sql_image_build(&copy->connection, NULL, revision, out, error);
+        result = sql_image_build(&copy->connection, NULL, revision, out, NULL, error);
     sqlite_connection_close(copy);
     return result;
 }

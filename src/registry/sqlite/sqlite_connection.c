@@ -208,6 +208,11 @@ static status begin(struct sql_connection *connection, struct error *error)
     return step_once(self, self->begin, error);
 }
 
+static status begin_read(struct sql_connection *connection, struct error *error)
+{
+    return sqlite_connection_script(self_of(connection), "BEGIN", error);
+}
+
 static status commit(struct sql_connection *connection, struct error *error)
 {
     struct sqlite_connection *self = self_of(connection);
@@ -229,6 +234,7 @@ static void close_connection(struct sql_connection *connection)
 
 static const struct sql_connection_driver DRIVER = {
     .begin = begin,
+    .begin_read = begin_read,
     .commit = commit,
     .rollback = rollback,
     .execute = execute,
