@@ -105,6 +105,18 @@ def test_a_directory_of_before_the_log(filled, client_of):
     assert values(Store(client_of(filled.restart("kill"))), 2) == [None, 7]
 
 
+def test_a_registry_that_is_gone(filled, client_of):
+    """Without definitions every value would be dropped, and soon forgotten on disk too."""
+    for path in filled.data_path.glob("registry.db*"):
+        path.rename(filled.directory / path.name)
+    said = filled.refuses_to_start()
+    assert "holds 10 values, but its registry has never had a definition" in said
+    for path in filled.directory.glob("registry.db*"):
+        path.replace(filled.data_path / path.name)
+    filled.start()
+    assert values(Store(client_of(filled))) == list(range(10))
+
+
 @pytest.mark.parametrize("garbage", [b"\x20\x00\x00\x00" + b"\xa5" * 40, b"\xff" * 9, b"\x01"])
 def test_a_torn_tail_is_cut_off_with_a_line(filled, client_of, garbage):
     status, report = check(filled)

@@ -388,16 +388,27 @@ static void run_all(struct loader *loaders, uint32_t count)
             pthread_join(loaders[i].thread, NULL);
 }
 
-/* Usual after features were deleted; but whoever started with another registry must learn of it. */
-static void tell_dropped(const struct loader *loaders, uint32_t count)
+/* Values without a feature are usual after features were deleted. But a registry in which nothing
+ * was ever defined is not the one that these files were written with, and going on would forget
+ * them all at the next snapshot. */
+static status judge_dropped(const struct recovery *recovery, const struct loader *loaders,
+                            struct error *error)
 {
     uint64_t dropped = 0;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < recovery->thread_count; i++)
         dropped += loaders[i].dropped;
-    if (dropped > 0)
-        log_event(LOG_WARN, "values_dropped",
-                  "count=%llu reason=\"their features are not registered\"",
-                  (unsigned long long)dropped);
+    if (dropped == 0)
+        return OK;
+    if (recovery->catalog->revision == 0 && !recovery->options->recover_truncate)
+        return error_set(error, STATUS_MALFORMED, "no_registry",
+                         "%s holds %llu values, but its registry has never had a definition: was "
+                         "registry.db moved or removed? Put it back or restore a backup; with "
+                         "--recover truncate the values are dropped",
+                         recovery->options->directory, (unsigned long long)dropped);
+    log_event(LOG_WARN, "values_dropped",
+              "count=%llu reason=\"their features are not registered\"",
+              (unsigned long long)dropped);
+    return OK;
 }
 
 /* Sums up; of several failures the one that did not come from another. */
@@ -444,7 +455,7 @@ status recovery_load(struct recovery *recovery, uint64_t *memory_bytes, uint64_t
         run_all(loaders, recovery->thread_count);
         result = gather(loaders, recovery->thread_count, &bytes, &rows, error);
         if (status_is_ok(result))
-            tell_dropped(loaders, recovery->thread_count);
+            result = judge_dropped(recovery, loaders, error);
     }
     memory_free(loaders);
     if (!status_is_ok(result)) {
