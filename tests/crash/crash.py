@@ -54,6 +54,7 @@ class Rounds:
         self.directory = None
         self.load = None
         self.answers = self.checks = self.directories = self.segments = 0
+        self.terminations = 0
         self.kills_at_start = self.kills_before_ready = self.kills_in_snapshot = 0
 
     def flags(self):
@@ -164,6 +165,10 @@ class Rounds:
             time.sleep(min(left, self.random.uniform(0.01, 0.15)))
             if self.random.random() < 0.7:
                 os.kill(process.pid, signal.SIGUSR1)
+        if self.random.random() < 0.15:  # in the middle of a clean end, or just after it
+            self.terminations += 1
+            process.terminate()
+            time.sleep(self.random.uniform(0, 0.1))
         process.kill()
 
     def run(self):
@@ -176,7 +181,7 @@ class Rounds:
             server = self.start()
             self.compare(server.port)
         seconds = self.random.uniform(0.02, 0.7)
-        before = self.load.answers
+        before, terminations = self.load.answers, self.terminations
         thread = threading.Thread(target=self.disturb, args=(server.process, seconds))
         thread.start()
         try:
@@ -185,7 +190,8 @@ class Rounds:
             thread.join()
         self.answers += self.load.answers - before
         status = server.process.wait()
-        if status != -signal.SIGKILL:
+        may_end = self.terminations > terminations and status == 0
+        if status != -signal.SIGKILL and not may_end:
             raise Wrong(f"the server ended by itself with {status}: {server.log()}")
         server.kill()
         self.look_around()
@@ -194,9 +200,9 @@ class Rounds:
 def show(rounds, done, total, started):
     print(f"round {done}/{total}: {rounds.answers} answers noted, {rounds.directories} "
           f"directories, up to {rounds.segments} log segments, {rounds.kills_in_snapshot} kills "
-          f"during a snapshot, {rounds.kills_at_start} at a start ({rounds.kills_before_ready} "
-          f"before it was ready), {rounds.checks} checks, {time.monotonic() - started:.0f} s",
-          flush=True)
+          f"during a snapshot, {rounds.terminations} after SIGTERM, {rounds.kills_at_start} at a "
+          f"start ({rounds.kills_before_ready} before it was ready), {rounds.checks} checks, "
+          f"{time.monotonic() - started:.0f} s", flush=True)
 
 
 def main():
