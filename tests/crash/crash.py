@@ -25,7 +25,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "api")]
 
-from known import FEATURES, TYPES, USER, number_of  # noqa: E402
+from known import AGAIN, FEATURES, TYPES, USER, number_of  # noqa: E402
 from load import Load, Wrong  # noqa: E402
 from server import Server, binary  # noqa: E402
 
@@ -54,7 +54,7 @@ class Rounds:
         self.directory = None
         self.load = None
         self.answers = self.checks = self.directories = self.segments = 0
-        self.terminations = 0
+        self.terminations = self.definitions = 0
         self.kills_at_start = self.kills_before_ready = self.kills_in_snapshot = 0
 
     def flags(self):
@@ -107,6 +107,16 @@ class Rounds:
             if name not in known:
                 call(port, "POST", "/register", {"name": name, **kind})
 
+    def define_again(self, port):
+        """A feature is deleted and registered anew; a kill may follow at once."""
+        self.definitions += 1
+        features = {f["name"]: f for f in call(port, "GET", "/features")["features"]}
+        call(port, "DELETE", f"/features/{features[AGAIN]['id']}")
+        call(port, "POST", "/register", {"name": AGAIN, **TYPES[AGAIN]})
+        self.load.rows_before[AGAIN] = self.load.rows_counted
+        for known in self.load.knowns:
+            known.forget(AGAIN)
+
     # Comparing
 
     def served(self, port, knowns):
@@ -133,7 +143,7 @@ class Rounds:
     def compare_statistics(self, port):
         load = self.load
         features = {f["name"]: f for f in call(port, "GET", "/features")["features"]}
-        counts = {name: features[name]["count"] for name in FEATURES}
+        counts = {name: features[name]["count"] + load.rows_before[name] for name in FEATURES}
         low = load.rows_counted + load.rows_acknowledged
         high = low + sum(effect.is_row for effect in load.in_flight)
         count = counts[FEATURES[0]]
@@ -180,6 +190,12 @@ class Rounds:
         else:
             server = self.start()
             self.compare(server.port)
+            if self.random.random() < 0.15:
+                self.define_again(server.port)
+                if self.random.random() < 0.5:
+                    server.kill()
+                    server = self.start()
+                    self.compare(server.port)
         seconds = self.random.uniform(0.02, 0.7)
         before, terminations = self.load.answers, self.terminations
         thread = threading.Thread(target=self.disturb, args=(server.process, seconds))
@@ -202,6 +218,7 @@ def show(rounds, done, total, started):
           f"directories, up to {rounds.segments} log segments, {rounds.kills_in_snapshot} kills "
           f"during a snapshot, {rounds.terminations} after SIGTERM, {rounds.kills_at_start} at a "
           f"start ({rounds.kills_before_ready} before it was ready), {rounds.checks} checks, "
+          f"{rounds.definitions} features registered again, "
           f"{time.monotonic() - started:.0f} s", flush=True)
 
 

@@ -9,13 +9,15 @@ sent or, where none was sent, those of the client when it sent.
 import dataclasses
 import time
 
-FEATURES = ("c_int", "c_float", "c_text", "c_embedding", "c_driver")
-USER = FEATURES[:4]
+AGAIN = "c_again"  # deleted and registered again now and then
+FEATURES = ("c_int", "c_float", "c_text", "c_embedding", AGAIN, "c_driver")
+USER = FEATURES[:5]
 TYPES = {
     "c_int": {"data_type": "int", "entity": "user"},
     "c_float": {"data_type": "float", "entity": "user"},
     "c_text": {"data_type": "string", "entity": "user"},
     "c_embedding": {"data_type": "embedding", "dimension": 4, "entity": "user"},
+    AGAIN: {"data_type": "int", "entity": "user"},
     "c_driver": {"data_type": "int", "entity": "driver"},
 }
 HOUR_MS = 3_600_000
@@ -36,6 +38,7 @@ def values_of(number):
         "c_float": number + 0.5,
         "c_text": text_of(number),
         "c_embedding": [number % 65536, 1.0, 2.0, 3.0],
+        AGAIN: number,
         "c_driver": number,
     }
 
@@ -83,6 +86,13 @@ class Known:
 
     def erase(self, names):
         return tuple(None if name in names else held for name, held in zip(FEATURES, self.cells))
+
+    def forget(self, name):
+        """The feature is gone, with all its values and erasures; another one has its name."""
+        self.cells = self.erase((name,))
+        self.erased_ms = tuple(
+            NEVER if each == name else erased for each, erased in zip(FEATURES, self.erased_ms)
+        )
 
     def numbers(self, cells=None):
         cells = self.cells if cells is None else cells

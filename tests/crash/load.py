@@ -85,7 +85,7 @@ class Connection:
         if known.last_ms >= now_ms():  # a value may be newer than the erasure would be
             return self.send_read()
         names = FEATURES if self.random.random() < 0.6 else tuple(
-            self.random.sample(FEATURES[:4], 2))
+            self.random.sample(USER, 2))
         effect = Effect(known, known.erase(names), names, is_row=False)
         self.effects.append(effect)
         known.pending.append(effect)
@@ -149,6 +149,7 @@ class Load:
         self.answers = 0
         self.rows_acknowledged = 0  # since the last time the statistics were compared
         self.rows_counted = 0  # by the server, then
+        self.rows_before = dict.fromkeys(FEATURES, 0)  # the feature was registered
         self.in_flight = []
 
     def next_number(self):
