@@ -126,6 +126,15 @@ static status unreadable(struct error *error, str feature, const char *column)
                      column);
 }
 
+/* Of JSON: other writers leave NULL, JSON's null, or spaces. */
+static bool is_object(str json)
+{
+    size_t i = 0;
+    while (i < json.len && (unsigned char)json.data[i] <= ' ')
+        i++;
+    return i < json.len && json.data[i] == '{';
+}
+
 status sql_read_feature(const struct sql_value *columns, unsigned count,
                         struct catalog_builder_feature *out, struct error *error)
 {
@@ -166,7 +175,7 @@ status sql_read_feature(const struct sql_value *columns, unsigned count,
     feature.definition.is_nullable =
         is_nullable != 0 || columns[FEATURE_IS_NULLABLE].type == SQL_NULL;
     feature.active_version = (uint32_t)active;
-    if (feature.definition.tags_json.len == 0)
+    if (!is_object(feature.definition.tags_json))
         feature.definition.tags_json = STR("{}");
     *out = feature;
     return OK;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "postgres_server.h"
+
 #include "base/clock.h"
 
 #define WALL_IS_REAL INT64_MIN
@@ -22,6 +24,39 @@ static int64_t fixture_wall_us(void)
     return now_us == WALL_IS_REAL ? clock_wall_us() : now_us;
 }
 
+static bool on_postgres;
+
+/* A schema of its own stands for a database of its own, and is made sooner. */
+static void make_schema(struct fixture *f)
+{
+    static int made;
+    char sql[64];
+    int number = ++made;
+    const char *url = postgres_server_url();
+    f->is_postgres = true;
+    snprintf(f->url, sizeof(f->url), "%s", url);
+    snprintf(sql, sizeof(sql), "CREATE SCHEMA test_%d", number);
+    run_sql(f, sql);
+    snprintf(f->url, sizeof(f->url), "%s&options=-csearch_path%%3Dtest_%d", url, number);
+}
+
+int set_up_postgres(void **state)
+{
+    bool before = on_postgres;
+    on_postgres = true;
+    int result = set_up(state);
+    on_postgres = before;
+    return result;
+}
+
+int run_registry_test_array(int argc, char **argv, const struct CMUnitTest *tests, size_t count)
+{
+    on_postgres = argc > 1 && strcmp(argv[1], "postgres") == 0;
+    if (on_postgres && !postgres_server_is_installed())
+        return 77;
+    return _cmocka_run_group_tests(argv[0], tests, count, NULL, NULL);
+}
+
 int set_up(void **state)
 {
     struct fixture *f = aligned_alloc(CACHE_LINE_BYTES, (sizeof(*f) + 63) / 64 * 64);
@@ -32,6 +67,8 @@ int set_up(void **state)
     if (mkdtemp(f->directory) == NULL)
         return -1;
     snprintf(f->path, sizeof(f->path), "%s/registry.db", f->directory);
+    if (on_postgres)
+        make_schema(f);
     epoch_init(&f->epoch);
     fixture_set_wall(WALL_IS_REAL);
     store_clock_init(&f->clock, fixture_wall_us);
@@ -69,8 +106,11 @@ int tear_down(void **state)
     return 0;
 }
 
-static status open_file(struct fixture *f, struct error *error)
+status try_open(struct fixture *f, struct error *error)
 {
+    if (f->is_postgres)
+        return registry_postgres_open(f->url, &f->epoch, &f->clock, &f->catalog, f->identity,
+                                      &f->registry, error);
     return registry_sqlite_open(f->path, &f->epoch, &f->clock, &f->catalog, &f->registry, error);
 }
 
@@ -78,7 +118,7 @@ void open_registry(struct fixture *f)
 {
     struct error error;
     error_clear(&error);
-    status s = open_file(f, &error);
+    status s = try_open(f, &error);
     if (!status_is_ok(s))
         fail_msg("open: %s", error.detail);
 }
@@ -93,11 +133,12 @@ void refuse_open(struct fixture *f, const char *text)
 {
     struct error error;
     error_clear(&error);
-    status s = open_file(f, &error);
+    status s = try_open(f, &error);
     assert_false(status_is_ok(s));
     assert_null(f->registry);
     if (!str_contains(str_from_cstr(error.detail), str_from_cstr(text)) ||
-        !str_contains(str_from_cstr(error.detail), str_from_cstr(f->path)))
+        !str_contains(str_from_cstr(error.detail),
+                      f->is_postgres ? STR("'postgresql://featured@") : str_from_cstr(f->path)))
         fail_msg("the refusal says: %s", error.detail);
 }
 
@@ -203,29 +244,110 @@ const struct catalog *catalog_of(struct fixture *f)
     return catalog_current(&f->catalog);
 }
 
-/* Another connection to the same file, as a curious administrator has. */
+/* Another connection to the same database, as a curious administrator has. */
 
-void run_sql(const struct fixture *f, const char *sql)
+static PGconn *connect_postgres(const struct fixture *f)
+{
+    PGconn *pg = PQconnectdb(f->url);
+    if (PQstatus(pg) != CONNECTION_OK)
+        fail_msg("%s", PQerrorMessage(pg));
+    return pg;
+}
+
+static sqlite3 *connect_sqlite(const struct fixture *f)
 {
     sqlite3 *database;
     assert_int_equal(sqlite3_open(f->path, &database), SQLITE_OK);
     sqlite3_busy_timeout(database, 5000);
+    return database;
+}
+
+static int64_t ask_postgres(PGconn *pg, const char *sql)
+{
+    PGresult *result = PQexec(pg, sql);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK && PQresultStatus(result) != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(pg));
+    int64_t value = 0;
+    if (PQntuples(result) > 0) {
+        const char *text = PQgetvalue(result, 0, 0);
+        value = text[0] == 't' ? 1 : strtoll(text, NULL, 10);
+    }
+    PQclear(result);
+    return value;
+}
+
+static void run_sqlite(sqlite3 *database, const char *sql)
+{
     char *message = NULL;
     if (sqlite3_exec(database, sql, NULL, NULL, &message) != SQLITE_OK)
         fail_msg("%s: %s", sql, message);
+}
+
+void run_sql(const struct fixture *f, const char *sql)
+{
+    if (f->is_postgres) {
+        PGconn *pg = connect_postgres(f);
+        (void)ask_postgres(pg, sql);
+        PQfinish(pg);
+        return;
+    }
+    sqlite3 *database = connect_sqlite(f);
+    run_sqlite(database, sql);
     assert_int_equal(sqlite3_close(database), SQLITE_OK);
 }
 
-int64_t query(const struct fixture *f, const char *sql)
+static int64_t ask_sqlite(const struct fixture *f, const char *sql)
 {
-    sqlite3 *database;
     sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_open(f->path, &database), SQLITE_OK);
-    sqlite3_busy_timeout(database, 5000);
+    sqlite3 *database = connect_sqlite(f);
     assert_int_equal(sqlite3_prepare_v2(database, sql, -1, &statement, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
     int64_t value = sqlite3_column_int64(statement, 0);
     sqlite3_finalize(statement);
     sqlite3_close(database);
     return value;
+}
+
+int64_t query(const struct fixture *f, const char *sql)
+{
+    if (!f->is_postgres)
+        return ask_sqlite(f, sql);
+    PGconn *pg = connect_postgres(f);
+    int64_t value = ask_postgres(pg, sql);
+    PQfinish(pg);
+    return value;
+}
+
+void take_lock(struct fixture *f)
+{
+    if (f->is_postgres) {
+        f->lock = connect_postgres(f);
+        (void)ask_postgres(f->lock, "BEGIN");
+        (void)ask_postgres(f->lock, "SELECT revision FROM catalog_revision FOR UPDATE");
+    } else {
+        f->lock = connect_sqlite(f);
+        run_sqlite(f->lock, "BEGIN IMMEDIATE");
+    }
+}
+
+void give_lock_back(struct fixture *f)
+{
+    if (f->is_postgres) {
+        PQfinish(f->lock);
+    } else {
+        run_sqlite(f->lock, "ROLLBACK");
+        sqlite3_close(f->lock);
+    }
+    f->lock = NULL;
+}
+
+void await_health(struct fixture *f)
+{
+    int64_t until_ns = clock_monotonic_ns() + INT64_C(30000000000);
+    struct error error;
+    while (!status_is_ok(f->registry->driver->check(f->registry, &error))) {
+        if (clock_monotonic_ns() > until_ns)
+            fail_msg("the registry stays away: %s", error.detail);
+        usleep(1000);
+    }
 }

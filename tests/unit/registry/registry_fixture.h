@@ -1,5 +1,6 @@
-/* What every test of the registry stands on: a registry in a file of its own, a loop that gets the
- * answers, and requests that are waited for. */
+/* What every test of the registry stands on: a registry in a file of its own, or in a schema of its
+ * own of a PostgreSQL that the test program starts; a loop that gets the answers, and requests that
+ * are waited for. */
 #ifndef FEATURED_TESTS_REGISTRY_FIXTURE_H
 #define FEATURED_TESTS_REGISTRY_FIXTURE_H
 
@@ -10,12 +11,16 @@
 
 #include <cmocka.h>
 
+#include "registry/postgres/registry_postgres.h"
 #include "registry/sqlite/registry_sqlite.h"
 
-/* A registry on a file of its own, and the loop that gets the answers. */
 struct fixture {
+    bool is_postgres;
     char directory[64];
     char path[96];
+    char url[256];
+    char identity[POSTGRES_IDENTITY_MAX];
+    void *lock; /* another connection that holds the database's write lock */
     struct epoch epoch;
     struct store_clock clock;
     struct loop loop;
@@ -25,13 +30,21 @@ struct fixture {
 
 /* What the clock is made of: the wall clock, or from fixture_set_wall() on what it was told. */
 void fixture_set_wall(int64_t now_us);
+/* Runs the tests on SQLite, or on PostgreSQL if that is the program's one argument. 77: it is not
+ * installed. */
+#define run_registry_tests(argc, argv, tests)                                                      \
+    run_registry_test_array((argc), (argv), (tests), ARRAY_LEN(tests))
+int run_registry_test_array(int argc, char **argv, const struct CMUnitTest *tests, size_t count);
 int set_up(void **state);
+/* The same in a PostgreSQL, whatever the program's argument. */
+int set_up_postgres(void **state);
 /* The database and what SQLite keeps beside it. */
 void remove_files(const struct fixture *f);
 void close_registry(struct fixture *f);
 int tear_down(void **state);
 void open_registry(struct fixture *f);
 void reopen(struct fixture *f);
+status try_open(struct fixture *f, struct error *error);
 /* Opening fails with an error that holds `text` and the path. */
 void refuse_open(struct fixture *f, const char *text);
 /* Requests count `pending` down when they are done. */
@@ -51,7 +64,13 @@ void assert_says(const struct registry_request *request, enum status_code code, 
 const struct catalog *catalog_of(struct fixture *f);
 /* Through another connection to the same file, as a curious administrator has. */
 void run_sql(const struct fixture *f, const char *sql);
+/* The first column of the first row; true is 1. */
 int64_t query(const struct fixture *f, const char *sql);
+/* Keeps everybody else from writing. */
+void take_lock(struct fixture *f);
+void give_lock_back(struct fixture *f);
+/* Until the registry says that all is well. */
+void await_health(struct fixture *f);
 
 #define REGISTRY_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 

@@ -27,6 +27,11 @@ static void every_column_survives(void **state)
     int64_t before_us = clock_wall_us();
     open_registry(f);
     struct registry_request request = run_definition(f, REGISTRY_REGISTER_FEATURE, &d);
+    if (f->is_postgres) { /* its texts have no such character */
+        assert_says(&request, STATUS_INVALID, "U+0000");
+        d.source.text = STR("a b");
+        request = run_definition(f, REGISTRY_REGISTER_FEATURE, &d);
+    }
     assert_int_equal(request.status.code, STATUS_OK);
     assert_int_equal(request.id, 1);
     assert_int_equal(request.version_number, 1);
@@ -43,7 +48,7 @@ static void every_column_survives(void **state)
         assert_int_equal(got->active->ttl_us, 3600000000);
         assert_true(g->description.present && g->description.text.len == 0);
         assert_true(str_eq(g->feature_group.text, d.feature_group.text));
-        assert_true(str_eq(g->source.text, STR("a\0b")));
+        assert_true(str_eq(g->source.text, d.source.text));
         assert_false(g->transformation.present);
         assert_true(str_eq(g->tags_json, d.tags_json));
         assert_true(g->min_value.value == -1.5 && g->max_value.value == 1e300);
@@ -55,8 +60,11 @@ static void every_column_survives(void **state)
         assert_int_equal(catalog_of(f)->revision, 1);
         reopen(f);
     }
-    assert_int_equal(query(f, "SELECT count(*) FROM entities WHERE name = 'user' AND "
-                              "json_extract(join_keys, '$[0].name') = 'user_id'"),
+    assert_int_equal(query(f, f->is_postgres
+                                  ? "SELECT count(*) FROM entities WHERE name = 'user' AND "
+                                    "join_keys->0->>'name' = 'user_id'"
+                                  : "SELECT count(*) FROM entities WHERE name = 'user' AND "
+                                    "json_extract(join_keys, '$[0].name') = 'user_id'"),
                      1);
 }
 
@@ -174,8 +182,7 @@ static void a_changed_ttl_is_measured_by_the_clock_of_expiry(void **state)
     run_definition(f, REGISTRY_PUT_FEATURE, &d);
     const struct catalog_version *version = catalog_resolve(catalog_of(f), STR("clicks"));
     assert_true(version->dead_before_us == start_us + 40 * SECOND_US);
-    assert_true(query(f, "SELECT dead_before_us FROM feature_versions") ==
-                version->dead_before_us);
+    assert_true(query(f, "SELECT dead_before_us FROM feature_versions") == version->dead_before_us);
 }
 
 static void ids_are_never_used_again(void **state)
@@ -240,9 +247,8 @@ static void a_service_is_told_as_it_was_written(void **state)
     uint32_t versions[3] = {0};
     struct service_definition service = {
         .name = STR("fraud"), .features = members, .feature_count = 3, .tags_json = STR("{}")};
-    struct registry_request request = {.operation = REGISTRY_CREATE_SERVICE,
-                                       .service = &service,
-                                       .member_versions = versions};
+    struct registry_request request = {
+        .operation = REGISTRY_CREATE_SERVICE, .service = &service, .member_versions = versions};
     fixture_set_wall(start_us);
     open_registry(f);
     must_register(f, "a", "user", DATA_TYPE_INT);
@@ -315,7 +321,7 @@ static void services_are_deleted(void **state)
     assert_int_equal(query(f, "SELECT count(*) FROM feature_service_features"), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         REGISTRY_TEST(every_column_survives),
@@ -331,5 +337,5 @@ int main(void)
         REGISTRY_TEST(a_feature_in_use_is_kept_unless_forced),
         REGISTRY_TEST(services_are_deleted),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_registry_tests(argc, argv, tests);
 }

@@ -1,7 +1,6 @@
 #include "registry_fixture.h"
 
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,18 +181,19 @@ static void a_failing_database_is_survived(void **state)
     struct fixture *f = *state;
     struct feature_definition d = feature("b", "user", DATA_TYPE_INT);
     struct error error;
-    sqlite3 *database;
     open_registry(f);
     must_register(f, "a", "user", DATA_TYPE_INT);
-    assert_int_equal(sqlite3_open(f->path, &database), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(database, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    take_lock(f);
     struct registry_request request = run_definition(f, REGISTRY_REGISTER_FEATURE, &d);
-    assert_says(&request, STATUS_BUSY, "another process holds its lock");
+    assert_says(&request, STATUS_BUSY,
+                f->is_postgres ? "another server holds its lock"
+                               : "another process holds its lock");
     assert_int_equal(f->registry->driver->check(f->registry, &error).code, STATUS_UNAVAILABLE);
     assert_non_null(catalog_find_feature(catalog_of(f), STR("a")));
     assert_null(catalog_find_feature(catalog_of(f), STR("b")));
-    assert_int_equal(sqlite3_exec(database, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(database);
+    give_lock_back(f);
+    if (f->is_postgres) /* until then it refuses at once */
+        await_health(f);
     request = run_definition(f, REGISTRY_REGISTER_FEATURE, &d);
     assert_int_equal(request.status.code, STATUS_OK);
     assert_true(status_is_ok(f->registry->driver->check(f->registry, &error)));
@@ -222,6 +222,7 @@ static void changes_survive_without_memory(void **state)
             break;
         failures++;
         assert_int_equal(request.status.code, STATUS_OUT_OF_MEMORY);
+        await_health(f);
         assert_non_null(catalog_find_service(catalog_of(f), STR("s"))->versions[0]);
     }
     assert_true(failures > 5);
@@ -237,8 +238,7 @@ static void opening_survives_without_memory(void **state)
     close_registry(f);
     for (uint64_t n = 0; f->registry == NULL; n++) {
         memory_fail_after(n);
-        status s = registry_sqlite_open(f->path, &f->epoch, &f->clock, &f->catalog, &f->registry,
-                                        &error);
+        status s = try_open(f, &error);
         memory_fail_after(UINT64_MAX);
         if (status_is_ok(s))
             break;
@@ -250,7 +250,7 @@ static void opening_survives_without_memory(void **state)
     assert_int_equal(catalog_of(f)->feature_count, 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         REGISTRY_TEST(old_images_wait_for_their_readers),
@@ -262,5 +262,5 @@ int main(void)
         REGISTRY_TEST(opening_survives_without_memory),
         REGISTRY_TEST(a_failing_database_is_survived),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_registry_tests(argc, argv, tests);
 }
