@@ -15,6 +15,8 @@
 
 struct file; /* an open file, made by a file system */
 
+#define FILE_PATH_MAX 4096 /* bytes of a path, the terminating one included; Linux takes no more */
+
 enum file_mode {
     FILE_READ,   /* must be there; ENOENT */
     FILE_WRITE,  /* must be there; reading and writing */

@@ -25,7 +25,7 @@ enum log_read {
 struct log_reader {
     struct file_system *files;
     struct file *file;
-    char path[512];
+    char path[FILE_PATH_MAX];
     struct log_header header;
     uint64_t size_bytes; /* of the file */
     uint64_t offset;     /* of the next record */

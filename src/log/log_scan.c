@@ -9,7 +9,6 @@
 #include "log/log_reader.h"
 #include "log/log_search.h"
 
-#define PATH_BYTES 512u
 #define PROGRESS_BYTES ((uint64_t)1 << 20)
 #define COPY_BYTES ((size_t)1 << 20)
 
@@ -39,10 +38,10 @@ struct scan {
     uint64_t bytes_total;
 };
 
-static void path_of(const struct scan *scan, uint32_t index, char out[PATH_BYTES])
+static void path_of(const struct scan *scan, uint32_t index, char out[FILE_PATH_MAX])
 {
     log_file_path(scan->options->directory, scan->numbers[index], LOG_SEGMENT_SUFFIX, out,
-                  PATH_BYTES);
+                  FILE_PATH_MAX);
 }
 
 static status io_error(const char *path, const char *what, int reason, struct error *error)
@@ -100,7 +99,7 @@ static status measure(struct scan *scan, struct error *error)
 {
     struct file_system *files = scan->options->files;
     for (uint32_t i = scan->start; i < scan->count; i++) {
-        char path[PATH_BYTES];
+        char path[FILE_PATH_MAX];
         struct file *file;
         uint64_t size_bytes;
         path_of(scan, i, path);
@@ -228,7 +227,7 @@ static bool check_header(struct scan *scan, uint32_t index, const struct log_hea
 static status open_segment(struct scan *scan, uint32_t index, struct log_reader *reader,
                            bool *is_whole, struct error *error)
 {
-    char path[PATH_BYTES];
+    char path[FILE_PATH_MAX];
     path_of(scan, index, path);
     status result = log_reader_open(reader, scan->options->files, path, LOG_SEGMENT_MAGIC,
                                     scan->options->identity, error);
@@ -305,7 +304,7 @@ static status judge(struct scan *scan, struct error *error)
         return error_set(error, STATUS_MALFORMED, "log_damaged",
                          "the log in %s ends too early: LSN %llu to %llu %s",
                          scan->options->directory, first, (unsigned long long)promised, ADVICE);
-    char path[PATH_BYTES];
+    char path[FILE_PATH_MAX];
     path_of(scan, scan->lost_index, path);
     return error_set(error, STATUS_MALFORMED, "log_damaged",
                      "%s is damaged at offset %llu (%s): LSN %llu to %llu %s", path,
@@ -319,7 +318,7 @@ static status remove_lost(struct scan *scan, struct error *error)
     struct file_system *files = scan->options->files;
     uint32_t kept = scan->lost_offset == 0 ? scan->lost_index : scan->lost_index + 1;
     for (uint32_t i = scan->count; i-- > kept;) {
-        char path[PATH_BYTES];
+        char path[FILE_PATH_MAX];
         path_of(scan, i, path);
         int failed = files->remove(files, path);
         if (failed != 0)
@@ -367,7 +366,7 @@ static status settle_segment(struct scan *scan, uint32_t index, struct error *er
     struct file_system *files = scan->options->files;
     struct log_segment *segment = &scan->out->segments[index];
     bool is_last = index + 1 == scan->out->segment_count;
-    char path[PATH_BYTES];
+    char path[FILE_PATH_MAX];
     struct file *file;
     if (!is_last && segment->last_lsn <= scan->out->synced_lsn)
         return OK;

@@ -40,7 +40,7 @@ struct log_scan {
     uint64_t synced_lsn; /* highest mark */
     int64_t clock_us;  /* highest of all groups and headers; INT64_MIN: none */
     uint64_t cut_bytes; /* torn tail (or damage, with `truncate`) that was cut off; 0: none */
-    char cut_path[512]; /* where, if cut_bytes > 0 */
+    char cut_path[FILE_PATH_MAX]; /* where, if cut_bytes > 0 */
     uint64_t cut_offset;
 };
 
@@ -51,11 +51,12 @@ MUST_CHECK status log_scan(const struct log_scan_options *options, struct log_sc
 void log_scan_fini(struct log_scan *scan);
 
 /* Files of a folder whose names are "%020llu" + suffix, as ascending numbers; memory_free(). A
- * folder that is not there is empty. */
+ * folder that is not there is empty; one whose path leaves no room for the names is refused (IO), so
+ * that log_file_path() has room afterwards. */
 MUST_CHECK status log_list_files(struct file_system *files, const char *directory,
                                  const char *suffix, uint64_t **out, uint32_t *count,
                                  struct error *error);
-/* "DIRECTORY/%020llu" + suffix. */
+/* "DIRECTORY/%020llu" + suffix. Of a folder that was listed it fits into FILE_PATH_MAX bytes. */
 void log_file_path(const char *directory, uint64_t lsn, const char *suffix, char *out,
                    size_t out_size);
 

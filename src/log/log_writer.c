@@ -219,7 +219,7 @@ bool log_writer_add_schema(struct log_writer *log, const struct log_schema *sche
 static status take_back(struct log_writer *log, int reason, struct error *error)
 {
     struct file_system *files = log->options.files;
-    char path[LOG_PATH_MAX];
+    char path[FILE_PATH_MAX];
     log_segment_path(log, log->current, path);
     int failed = files->truncate(log->current->file, log->offset);
     if (failed != 0) {
@@ -238,7 +238,7 @@ static status take_back(struct log_writer *log, int reason, struct error *error)
 static status write_group(struct log_writer *log, struct error *error)
 {
     uint64_t end = log->offset + log->group.len;
-    char path[LOG_PATH_MAX];
+    char path[FILE_PATH_MAX];
     if (end > log->allocated_bytes) {
         int failed = log_segment_extend(log, end);
         if (failed != 0) {

@@ -15,7 +15,6 @@
 
 /* So many full segments at most wait for their sync; then the owner waits for it. */
 #define LOG_RETIRED_MAX 4u
-#define LOG_PATH_MAX 512u
 
 /* A segment that is open for writing, or written and waiting to be synced. */
 struct log_file {
@@ -74,7 +73,7 @@ MUST_CHECK status log_segment_begin(struct log_writer *log, uint64_t first_lsn, 
 MUST_CHECK int log_segment_extend(struct log_writer *log, uint64_t end);
 void log_segment_set_size(struct log_writer *log, uint64_t size_bytes);
 void log_segment_path(const struct log_writer *log, const struct log_file *file,
-                      char out[LOG_PATH_MAX]);
+                      char out[FILE_PATH_MAX]);
 /* UNAVAILABLE, type "log_write": may be tried again. */
 status log_cannot_write(const struct log_writer *log, const char *path, int reason,
                         struct error *error);

@@ -11,9 +11,9 @@
 #define EXTEND_BYTES ((uint64_t)1 << 20)
 
 void log_segment_path(const struct log_writer *log, const struct log_file *file,
-                      char out[LOG_PATH_MAX])
+                      char out[FILE_PATH_MAX])
 {
-    log_file_path(log->options.directory, file->first_lsn, LOG_SEGMENT_SUFFIX, out, LOG_PATH_MAX);
+    log_file_path(log->options.directory, file->first_lsn, LOG_SEGMENT_SUFFIX, out, FILE_PATH_MAX);
 }
 
 static bool is_full(int reason)
@@ -87,7 +87,7 @@ static void read_entry(struct log_writer *log, uint64_t first_lsn, uint64_t *siz
                        int64_t *clock_us)
 {
     struct log_reader reader;
-    char path[LOG_PATH_MAX];
+    char path[FILE_PATH_MAX];
     log_file_path(log->options.directory, first_lsn, LOG_SEGMENT_SUFFIX, path, sizeof(path));
     status result = log_reader_open(&reader, log->options.files, path, LOG_SEGMENT_MAGIC, 0, NULL);
     if (status_is_ok(result))
@@ -181,7 +181,7 @@ static int make(struct log_writer *log, struct log_file *made, int64_t clock_us,
                 uint64_t *allocated_bytes)
 {
     struct file_system *files = log->options.files;
-    char path[LOG_PATH_MAX];
+    char path[FILE_PATH_MAX];
     log_segment_path(log, made, path);
     int failed = create(files, path, &made->file);
     if (failed != 0)
@@ -234,7 +234,7 @@ status log_segment_begin(struct log_writer *log, uint64_t first_lsn, int64_t clo
     uint64_t allocated_bytes;
     int failed = make(log, made, clock_us, &allocated_bytes);
     if (failed != 0) {
-        char path[LOG_PATH_MAX];
+        char path[FILE_PATH_MAX];
         log_segment_path(log, made, path);
         memory_free(made);
         return log_cannot_write(log, path, failed, error);
@@ -307,7 +307,7 @@ status log_writer_remove_until(struct log_writer *log, uint64_t lsn, int64_t ret
     if (retention_ms == 0)
         older_than_us = INT64_MAX; /* whatever the clocks say */
     while (find_removable(log, lsn, older_than_us, &first_lsn)) {
-        char path[LOG_PATH_MAX];
+        char path[FILE_PATH_MAX];
         log_file_path(log->options.directory, first_lsn, LOG_SEGMENT_SUFFIX, path, sizeof(path));
         int failed = files->remove(files, path);
         if (failed != 0 && failed != ENOENT)

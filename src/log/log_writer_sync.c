@@ -29,7 +29,7 @@ static int sync_file(struct log_writer *log, const struct log_file *file)
     int failed = log->options.files->sync(file->file);
     int64_t took_ns = clock_monotonic_ns() - begun_ns;
     if (failed != 0) {
-        char path[LOG_PATH_MAX];
+        char path[FILE_PATH_MAX];
         log_segment_path(log, file, path);
         log_close_for_good(log, "a sync failed of", path, failed);
         return failed;

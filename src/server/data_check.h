@@ -61,7 +61,7 @@ struct data_check {
     uint64_t log_bytes;                 /* of all segments, without preallocated space */
     uint64_t last_lsn;
     uint64_t torn_bytes;
-    char torn_path[512]; /* if torn_bytes > 0 */
+    char torn_path[FILE_PATH_MAX]; /* if torn_bytes > 0 */
     uint64_t torn_offset;
     /* what is wrong: sentences, each ended by a line feed */
     struct buffer problems;

@@ -320,7 +320,7 @@ static status load_files(struct loader *loader)
     if (recovery->snapshot_path[0] != '\0')
         TRY(load_file(loader, recovery->snapshot_path, LOG_SNAPSHOT_MAGIC, UINT64_MAX));
     for (uint32_t i = 0; i < recovery->scan.segment_count; i++) {
-        char path[RECOVERY_PATH_MAX];
+        char path[FILE_PATH_MAX];
         const struct log_segment *segment = &recovery->scan.segments[i];
         log_file_path(recovery->log_folder, segment->first_lsn, LOG_SEGMENT_SUFFIX, path,
                       sizeof(path));

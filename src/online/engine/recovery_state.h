@@ -12,17 +12,16 @@
 #include "online/engine/snapshot_file.h"
 
 #define RECOVERY_THREADS_MAX 8u
-#define RECOVERY_PATH_MAX (SNAPSHOT_PATH_MAX + LOG_NAME_MAX)
 
 struct recovery {
     struct engine *engine;
     const struct engine_options *options;
     const struct catalog *catalog; /* one image for all of it: the thread stays online */
     struct recovery_versions versions;
-    char snapshot_folder[SNAPSHOT_PATH_MAX];
-    char log_folder[SNAPSHOT_PATH_MAX];
+    char snapshot_folder[FILE_PATH_MAX];
+    char log_folder[FILE_PATH_MAX];
     /* Of the snapshot that is used; 0 and "" without one. */
-    char snapshot_path[RECOVERY_PATH_MAX];
+    char snapshot_path[FILE_PATH_MAX];
     uint64_t snapshot_lsn;
     uint64_t snapshot_end_lsn;
     uint64_t snapshot_bytes;

@@ -17,11 +17,11 @@ static status failed(struct error *error, const char *what, const char *path, in
                      strerror(code));
 }
 
-static status folder_of(const char *data_directory, char out[SNAPSHOT_PATH_MAX],
+static status folder_of(const char *data_directory, char out[FILE_PATH_MAX],
                         struct error *error)
 {
-    int len = snprintf(out, SNAPSHOT_PATH_MAX, "%s/%s", data_directory, SNAPSHOT_FOLDER);
-    if (len < 0 || len >= SNAPSHOT_PATH_MAX)
+    int len = snprintf(out, FILE_PATH_MAX, "%s/%s", data_directory, SNAPSHOT_FOLDER);
+    if (len < 0 || len >= FILE_PATH_MAX)
         return error_set(error, STATUS_IO, "snapshot_write",
                          "the data directory's path is too long");
     return OK;
@@ -116,8 +116,8 @@ static status remove_files(struct file_system *files, const char *data_directory
 {
     uint64_t *lsns;
     uint32_t count;
-    char folder[SNAPSHOT_PATH_MAX];
-    char path[SNAPSHOT_PATH_MAX + LOG_NAME_MAX];
+    char folder[FILE_PATH_MAX];
+    char path[FILE_PATH_MAX];
     TRY(folder_of(data_directory, folder, error));
     TRY(log_list_files(files, folder, suffix, &lsns, &count, error));
     status result = OK;

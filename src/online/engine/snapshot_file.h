@@ -9,7 +9,6 @@
 #include "log/log_reader.h"
 
 #define SNAPSHOT_FOLDER "snapshot" /* in the data directory */
-#define SNAPSHOT_PATH_MAX 512
 
 struct snapshot_file {
     struct file_system *files;
@@ -17,9 +16,9 @@ struct snapshot_file {
     uint64_t identity;
     uint64_t size_bytes;
     uint64_t synced_bytes;
-    char directory[SNAPSHOT_PATH_MAX];
-    char path[SNAPSHOT_PATH_MAX + LOG_NAME_MAX];
-    char new_path[SNAPSHOT_PATH_MAX + LOG_NAME_MAX];
+    char directory[FILE_PATH_MAX];
+    char path[FILE_PATH_MAX];
+    char new_path[FILE_PATH_MAX];
 };
 
 /* Begins one in `data_directory`, with this header. Afterwards publish or abandon. */

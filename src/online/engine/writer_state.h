@@ -11,7 +11,6 @@
 #define GROUP_ROWS_MAX 2048u /* about a millisecond of preparing; a longer record stays whole */
 #define GROUP_ITEMS_MAX 2048u
 #define GROUP_BYTES_MAX ((size_t)4 << 20) /* in the log; the same */
-#define WRITER_PATH_MAX 4096
 
 enum item_kind { ITEM_RECORD, ITEM_ERASE, ITEM_STATISTICS, ITEM_SWEEP, ITEM_SNAPSHOT };
 
@@ -48,7 +47,7 @@ struct writer {
     int64_t commit_ns;  /* of late */
     int64_t committed_at_ns;
     bool wants_mark; /* something was logged after the last mark */
-    char log_directory[WRITER_PATH_MAX];
+    char log_directory[FILE_PATH_MAX];
 };
 
 /* What a task is told by is what it will run. */

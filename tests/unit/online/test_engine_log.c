@@ -116,6 +116,51 @@ static void what_was_acknowledged_comes_back(void **state)
     }
 }
 
+/* A directory whose own path leaves little room for the names in it. */
+static status write_and_kill_in(const char *directory)
+{
+    struct world w = {.sim = sim_files_create(1, directory)};
+    w.f = fixture_open(0);
+    fixture_stop(w.f);
+    w.age = fixture_add(w.f, "user", DATA_TYPE_INT, 0);
+    w.f->options.files = sim_files_system(w.sim);
+    w.f->options.directory = directory;
+    w.f->options.identity = FIXTURE_IDENTITY;
+    w.f->options.segment_bytes = 256; /* several, so that none may take another's name */
+    status result = fixture_start(w.f);
+    if (status_is_ok(result)) {
+        char id[8];
+        for (int i = 0; i < 10; i++) {
+            snprintf(id, sizeof(id), "u%d", i);
+            assert_true(fixture_put(w.f, id, w.age, value_int(i), 1000));
+        }
+        world_kill(&w);
+        for (int i = 0; i < 10; i++) {
+            snprintf(id, sizeof(id), "u%d", i);
+            assert_int_equal(int_of(&w, id, w.age), i);
+        }
+        assert_true(status_is_ok(fixture_restart(w.f))); /* from a snapshot */
+        assert_int_equal(int_of(&w, "u9", w.age), 9);
+    } else {
+        assert_non_null(strstr(w.f->recovery_error.detail, "too long"));
+    }
+    world_close(&w);
+    return result;
+}
+
+static void the_directory_may_lie_deep(void **state)
+{
+    (void)state;
+    static char directory[8192];
+    const size_t lengths[] = {480, 484, 488, 500, 507, 1000, 4032, 4090, 5000};
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        for (size_t k = 0; k < lengths[i]; k++)
+            directory[k] = k % 100 == 99 ? '/' : 'd';
+        directory[lengths[i]] = '\0';
+        assert_int_equal(status_is_ok(write_and_kill_in(directory)), lengths[i] <= 4032);
+    }
+}
+
 static void erase_done(struct online_erase *erase)
 {
     ((struct fixture *)erase->user)->waiting--;
@@ -813,6 +858,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_acknowledged_comes_back),
+        cmocka_unit_test(the_directory_may_lie_deep),
         cmocka_unit_test(erased_values_stay_away_after_a_restart),
         cmocka_unit_test(many_versions_are_erased_at_once),
         cmocka_unit_test(an_erasure_that_changes_nothing_takes_no_lsn),
