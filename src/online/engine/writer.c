@@ -5,8 +5,11 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "online/engine/recovery.h"
+#include "online/engine/snapshot_file.h"
+#include "online/engine/snapshot_write.h"
 #include "online/engine/writer_state.h"
 
 /* While rows wait for a reader to let go of them. */
@@ -40,6 +43,44 @@ static status open_log(struct writer *writer, const struct log_scan *scan, struc
     return log_writer_open(&log_options, scan, &writer->engine->log, error);
 }
 
+/* After --recover truncate: the snapshot that was damaged, or had seen more of the log than is left,
+ * gives way to one of what is there now. Else the next start would miss the same again. */
+static status replace_snapshots(struct writer *writer, struct error *error)
+{
+    struct engine *engine = writer->engine;
+    const struct engine_options *options = &engine->options;
+    struct snapshot_written written;
+    struct snapshot_source source = {
+        .engine = engine,
+        .reader = writer->reader,
+        .start_lsn = writer->lsn,
+        .clock_us = store_clock_now_us(engine->clock),
+        .cancelled = &engine->closing,
+    };
+    struct log_statistics *statistics =
+        statistics_store_copy(&writer->prepare.statistics, &source.statistics_count);
+    if (statistics == NULL)
+        return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory",
+                         "no memory for writing the snapshot");
+    source.statistics = statistics;
+    status result = snapshot_write(&source, &written, error);
+    memory_free(statistics);
+    TRY(result);
+    engine->recovery.snapshot_lsn = source.start_lsn;
+    engine->recovery.snapshot_bytes = written.bytes;
+    engine->recovery.log_bytes = 0;
+    return snapshot_remove_others(options->files, options->directory, source.start_lsn, error);
+}
+
+/* Serving goes on without it: who asked to go on with what is left may have to ask again. */
+static void settle_truncation(struct writer *writer)
+{
+    struct error error = {0};
+    if (writer->engine->options.recover_truncate && writer->lsn > 0 &&
+        !status_is_ok(replace_snapshots(writer, &error)))
+        log_event(LOG_WARN, "snapshot_failed", "error=\"%s\"", error.detail);
+}
+
 static status recover(struct writer *writer, struct error *error)
 {
     struct engine *engine = writer->engine;
@@ -56,6 +97,8 @@ static status recover(struct writer *writer, struct error *error)
     engine->recovery = result.facts;
     status opened = open_log(writer, &result.scan, error);
     log_scan_fini(&result.scan);
+    if (status_is_ok(opened))
+        settle_truncation(writer);
     return opened;
 }
 

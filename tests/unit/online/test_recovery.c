@@ -573,7 +573,46 @@ static void a_damaged_snapshot_alone_is_refused(void **state)
     bed_close(&bed);
 }
 
-/* ---- every byte ---- */
+/* Once told to go on without, the store starts by itself however soon it ends again. */
+static void what_was_given_up_is_not_missed_again(void **state)
+{
+    (void)state;
+    struct bed bed;
+    char path[64];
+    bed_open(&bed);
+    begin_snapshot(&bed, LSN);
+    put_int(&bed, "user", "a", INT, 1, T0);
+    put_end(&bed, LSN + 10); /* the log was synced up to there, and is gone */
+    save(&bed, LSN);
+    expect_damage(&bed, "ends too early");
+    bed.fixture->options.recover_truncate = true;
+    expect_started(&bed);
+    expect_int(&bed, "a", INT, 1);
+    bed.fixture->options.recover_truncate = false;
+    stop_hard(&bed);
+    expect_started(&bed);
+    fixture_put(bed.fixture, "a", INT, value_int(2), T0);
+    stop_hard(&bed);
+    expect_started(&bed);
+    expect_int(&bed, "a", INT, 2);
+    assert_int_equal(fixture_statistics(bed.fixture, INT).count, 1);
+    snapshot(&bed);
+    fixture_put(bed.fixture, "a", INT, value_int(3), T0);
+    stop_hard(&bed);
+    path_of(LSN + 1, path);
+    sim_files_flip(bed.sim, path, 200, 1);
+    remove_log(&bed);
+    expect_damage(&bed, "--recover truncate");
+    bed.fixture->options.recover_truncate = true;
+    expect_started(&bed);
+    bed.fixture->options.recover_truncate = false;
+    stop_hard(&bed);
+    expect_started(&bed);
+    assert_int_equal(fixture_metrics(bed.fixture).lsn, LSN + 1);
+    expect_none(&bed, "a", INT);
+    bed_close(&bed);
+}
+
 
 /* A bit of each byte of the file flipped in turn: the store refuses with an error that names the
  * file, or is exactly right. */
@@ -757,6 +796,7 @@ int main(void)
         cmocka_unit_test(damaged_snapshots_are_passed_over_if_the_log_is_whole),
         cmocka_unit_test(an_older_snapshot_is_as_good),
         cmocka_unit_test(a_damaged_snapshot_alone_is_refused),
+        cmocka_unit_test(what_was_given_up_is_not_missed_again),
         cmocka_unit_test(every_byte_of_a_snapshot_counts),
         cmocka_unit_test(missing_memory_is_an_error),
         cmocka_unit_test(closing_ends_it),
