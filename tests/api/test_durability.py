@@ -187,12 +187,14 @@ def test_kill_under_load_loses_nothing_acknowledged(start_server, client_of, pol
     store = Store(client_of(server))
     name = store.define("int", name="n")
     acknowledged = {}
+    sent = {}
 
     def write(writer, url, enough):
         with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
             for i in range(1, 1000000):
                 body = {"entity_id": f"w{writer}_{i % 50}",
                         "features": [{"feature_name": name, "value": base + i}]}
+                sent[body["entity_id"]] = base + i
                 try:
                     answer = client.post("/features/ingest", json=body)
                 except httpx.HTTPError:
@@ -219,6 +221,6 @@ def test_kill_under_load_loses_nothing_acknowledged(start_server, client_of, pol
         store = Store(client_of(server))
         answers = store.batch(list(acknowledged), [name]).json()
         for answer in answers:
-            # a write that was never answered may have been applied: then it is the very next
-            found, known = answer["features"][name], acknowledged[answer["entity_id"]]
-            assert known <= found <= known + 50, (answer, known)
+            # a write that was never answered may have been applied: then it is the last one sent
+            found, entity_id = answer["features"][name], answer["entity_id"]
+            assert found in (acknowledged[entity_id], sent[entity_id]), answer
