@@ -11,8 +11,6 @@
 
 #define LOG_FOLDER "log" /* in the data directory */
 
-/* ---- what the parts share ---- */
-
 static void show_progress(struct recovery *recovery, uint64_t done)
 {
     uint64_t all = (recovery->snapshot_bytes + recovery->log_bytes) *
@@ -59,8 +57,6 @@ status recovery_damaged(struct error *error, const char *path, uint64_t offset,
                      (unsigned long long)offset, reason);
 }
 
-/* ---- which snapshot ---- */
-
 struct snapshots {
     uint64_t *lsns; /* ascending */
     uint32_t count;
@@ -89,8 +85,6 @@ static status choose_snapshot(struct recovery *recovery, struct snapshots *snaps
     }
     return OK;
 }
-
-/* ---- the log ---- */
 
 static void scan_progress(void *user, uint64_t bytes_done, uint64_t bytes_total)
 {
@@ -167,8 +161,6 @@ static void count_log_bytes(struct recovery *recovery)
         log_event(LOG_WARN, "log_cut", "path=%s offset=%llu bytes=%llu", scan->cut_path,
                   (unsigned long long)scan->cut_offset, (unsigned long long)scan->cut_bytes);
 }
-
-/* ---- all of it ---- */
 
 static status pass_one(struct recovery *recovery, struct error *error)
 {

@@ -18,8 +18,6 @@ bool recovery_rows_entity(const struct recovery *recovery, str *payload,
     return true;
 }
 
-/* ---- the snapshot ---- */
-
 /* What one snapshot says of itself, before it is known to be whole. */
 struct snapshot_check {
     struct recovery *recovery;
@@ -154,8 +152,6 @@ status recovery_check_snapshot(struct recovery *recovery, uint64_t lsn, struct e
     log_reader_close(&check.reader);
     return result;
 }
-
-/* ---- the log ---- */
 
 static void check_write(struct recovery *recovery, str payload)
 {

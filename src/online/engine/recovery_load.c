@@ -53,8 +53,6 @@ static bool is_own(const struct loader *loader, uint64_t hash)
     return shard >= loader->first_shard && shard < loader->end_shard;
 }
 
-/* ---- one row ---- */
-
 static void begin(struct loader *loader, struct load_row *at, const struct catalog_entity *entity)
 {
     at->entity = entity;
@@ -172,8 +170,6 @@ static status apply_row(struct loader *loader, struct log_row *row,
     return finish(loader, &at);
 }
 
-/* ---- records ---- */
-
 static status apply_rows(struct loader *loader, str payload, const struct catalog_entity *entity)
 {
     struct log_row row;
@@ -253,8 +249,6 @@ static status apply_record(struct loader *loader, const struct log_record *recor
         return OK;
     }
 }
-
-/* ---- files ---- */
 
 static status apply_records(struct loader *loader, struct log_reader *reader)
 {
@@ -337,8 +331,6 @@ static void *run(void *argument)
         atomic_store(loader->failed, true);
     return NULL;
 }
-
-/* ---- all of them ---- */
 
 static status create_tables(struct recovery *recovery, const struct table_memory *memory,
                             struct error *error)
