@@ -40,8 +40,6 @@ struct snapshotter {
     struct online_durability figures; /* those of snapshots */
 };
 
-/* ---- when ---- */
-
 /* Under `lock`, the store being ready. */
 static void learn_recovery(struct snapshotter *snapshotter)
 {
@@ -116,8 +114,6 @@ static bool wait_until_due(struct snapshotter *snapshotter)
     pthread_mutex_unlock(&snapshotter->lock);
     return !stopping;
 }
-
-/* ---- one snapshot ---- */
 
 static void source_known(struct snapshot_request *request)
 {
@@ -210,6 +206,12 @@ static status make(struct snapshotter *snapshotter, struct error *error)
     struct snapshot_written written;
     struct log_metrics metrics;
     int64_t begin_ns = clock_monotonic_ns();
+    /* A closed log cannot be synced in the end: better not to write all rows for that. */
+    status result = log_writer_check(engine->log, error);
+    if (!status_is_ok(result)) {
+        note_failure(snapshotter, error);
+        return result;
+    }
     note_begin(snapshotter);
     /* Before the start: so nothing that is not in the snapshot is left out. */
     log_writer_metrics(engine->log, &metrics);
@@ -223,7 +225,7 @@ static status make(struct snapshotter *snapshotter, struct error *error)
         .statistics_count = request.statistics_count,
         .cancelled = &snapshotter->cancelled,
     };
-    status result = request.status;
+    result = request.status;
     if (status_is_ok(result))
         result = snapshot_write(&source, &written, error);
     else
@@ -250,8 +252,6 @@ status snapshotter_run(struct snapshotter *snapshotter, struct error *error)
     pthread_mutex_unlock(&snapshotter->making);
     return result;
 }
-
-/* ---- the thread ---- */
 
 static void *run(void *argument)
 {

@@ -253,7 +253,7 @@ static void commit_group(struct writer *writer)
     if (log == NULL || log_writer_group_bytes(log) == 0)
         return;
     writer->prepare.log_bytes = log_writer_group_bytes(log);
-    struct error error;
+    struct error error = {0};
     int64_t begin_ns = clock_monotonic_ns();
     status result = log_writer_commit(log, writer->lsn, &error);
     writer->committed_at_ns = clock_monotonic_ns();

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "online/engine/snapshot.h"
 #include "sim_files.h"
 
 #define DATA "data"
@@ -362,6 +363,11 @@ static void after_a_failed_sync_the_log_stays_closed(void **state)
     assert_true(status_is_ok(w.f->store->driver->check(w.f->store, NULL)));
     assert_int_equal(w.f->store->driver->check_ingestion(w.f->store, &error).code,
                      STATUS_UNAVAILABLE);
+    uint64_t writes = sim_files_calls(w.sim, SIM_WRITE);
+    epoch_offline(w.f->loop.reader);
+    assert_int_equal(snapshotter_run(fixture_engine(w.f)->snapshotter, &error).code,
+                     STATUS_UNAVAILABLE);
+    assert_int_equal(sim_files_calls(w.sim, SIM_WRITE), writes); /* not a row for nothing */
     world_kill(&w);
     assert_true(int_of(&w, "x", w.age) == 1 || int_of(&w, "x", w.age) == 2); /* unknown */
     assert_int_equal(fixture_get(w.f, "y", w.age).state, CELL_NOT_FOUND);
