@@ -1,5 +1,6 @@
 #include "log/log_writer_private.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -41,12 +42,23 @@ static int sync_file(struct log_writer *log, const struct log_file *file)
     return 0;
 }
 
+/* Without a descriptor the folder was not asked anything: the next sync does that. */
+static bool is_without_descriptor(int failed)
+{
+    return failed == EMFILE || failed == ENFILE;
+}
+
 static int sync_names(struct log_writer *log)
 {
     struct file_system *files = log->options.files;
     int failed = files->sync_directory(files, log->options.directory);
-    if (failed != 0)
+    if (is_without_descriptor(failed)) {
+        pthread_mutex_lock(&log->lock);
+        log->names_are_synced = false;
+        pthread_mutex_unlock(&log->lock);
+    } else if (failed != 0) {
         log_close_for_good(log, "a sync failed of", log->options.directory, failed);
+    }
     return failed;
 }
 
@@ -72,7 +84,7 @@ static void find_work(struct log_writer *log, struct work *work)
     };
     if (work->written_lsn > work->synced_lsn)
         work->current = log->current;
-    log->names_are_synced = true; /* a failure closes the log */
+    log->names_are_synced = true; /* unless sync_names() fails */
     pthread_mutex_unlock(&log->lock);
 }
 
@@ -113,6 +125,12 @@ static void note_synced(struct log_writer *log, uint64_t lsn)
     pthread_mutex_unlock(&log->lock);
 }
 
+static status sync_failure(struct log_writer *log, int failed, struct error *error)
+{
+    TRY(log_writer_check(log, error));
+    return log_cannot_write(log, log->options.directory, failed, error);
+}
+
 status log_sync_written(struct log_writer *log, struct error *error)
 {
     struct work work;
@@ -128,7 +146,7 @@ status log_sync_written(struct log_writer *log, struct error *error)
         if (failed == 0)
             note_synced(log, work.written_lsn);
         else
-            result = log_writer_check(log, error);
+            result = sync_failure(log, failed, error);
     }
     pthread_mutex_unlock(&log->sync_lock);
     return result;

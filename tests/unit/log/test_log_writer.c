@@ -197,6 +197,26 @@ static void test_never_keeps_few_files_waiting(void **state)
     log_fixture_fini(&fixture);
 }
 
+/* A folder that could not even be opened was not synced, but nothing is lost either. */
+static void test_a_lack_of_descriptors_passes(void **state)
+{
+    struct log_fixture fixture;
+    struct error error;
+    (void)state;
+    log_fixture_init(&fixture, LOG_FSYNC_NEVER, 1);
+    log_fixture_open(&fixture);
+    append(&fixture, 20);
+    sim_files_fail(fixture.sim, SIM_SYNC_DIRECTORY, 1, EMFILE, false);
+    assert_int_equal(log_writer_sync(fixture.log, &error).code, STATUS_UNAVAILABLE);
+    assert_string_equal(error.type, "log_write");
+    assert_int_equal(metrics_of(&fixture).synced_lsn, 0);
+    append(&fixture, 20);
+    assert_true(status_is_ok(log_writer_sync(fixture.log, &error)));
+    assert_int_equal(metrics_of(&fixture).synced_lsn, 40);
+    assert_int_equal(sim_files_unsynced(fixture.sim, FIXTURE_DIRECTORY), UINT64_MAX);
+    log_fixture_fini(&fixture);
+}
+
 static void test_interval_syncs_by_itself(void **state)
 {
     struct log_fixture fixture;
@@ -499,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_policies_sync_what_they_promise),
         cmocka_unit_test(test_never_keeps_few_files_waiting),
+        cmocka_unit_test(test_a_lack_of_descriptors_passes),
         cmocka_unit_test(test_interval_syncs_by_itself),
         cmocka_unit_test(test_any_call_may_fail),
         cmocka_unit_test(test_any_allocation_may_fail),
