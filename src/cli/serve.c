@@ -15,6 +15,7 @@ int cli_serve(int argc, char **argv)
         .host = options.host,
         .port = options.port,
         .data_dir = options.data_dir,
+        .database_url = options.database_url,
         .threads = options.threads,
         .max_memory_bytes = options.max_memory_bytes,
         .fsync = options.fsync,

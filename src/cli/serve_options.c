@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "registry/postgres/postgres_url.h"
+
 #define MIN_MEMORY_BYTES                                                                           \
     (UINT64_C(16) << 20)                       /* below, not even the empty tables and queues fit  \
                                                 */
@@ -25,6 +27,12 @@ static const struct cli_option OPTIONS[] = {
      .fallback = "./featured-data",
      .setting = true,
      .help = "The data directory; made if it is not there. One server at a time uses it."},
+    {.name = "database-url",
+     .value = "URL",
+     .setting = true,
+     .help = "Keep definitions in this PostgreSQL database (postgresql://USER@HOST/DATABASE), "
+             "shared by all servers that name it. Without this option, in the data directory. "
+             "A password belongs into the variable or a file, not on a command line."},
     {.name = "fsync",
      .value = "WHEN",
      .fallback = "always",
@@ -272,6 +280,24 @@ static bool is_origin(const char *text)
     return true;
 }
 
+/* The text is taken out of where others may look: the command line of a process is public. */
+static bool take_database_url(const struct cli_arguments *arguments, struct serve_options *out)
+{
+    const char *url = cli_argument(arguments, "database-url");
+    char shown[POSTGRES_URL_SHOWN_MAX];
+    struct error error;
+    if (url == NULL)
+        return true;
+    snprintf(out->database_url_text, sizeof(out->database_url_text), "%s", url);
+    memset((char *)(uintptr_t)url, '*', strlen(url));
+    out->database_url = out->database_url_text;
+    error_clear(&error);
+    if (status_is_ok(postgres_url_check(out->database_url, shown, &error)))
+        return true;
+    (void)cli_argument_refuse(arguments, "database-url", error.detail);
+    return false;
+}
+
 static bool take_texts(const struct cli_arguments *arguments, struct serve_options *out)
 {
     const char *listen = cli_argument(arguments, "listen");
@@ -285,6 +311,8 @@ static bool take_texts(const struct cli_arguments *arguments, struct serve_optio
         (void)cli_argument_refuse(arguments, "data", "expected a directory");
         return false;
     }
+    if (!take_database_url(arguments, out))
+        return false;
     out->cors_origin = cli_argument(arguments, "cors-origin");
     if (out->cors_origin != NULL && !is_origin(out->cors_origin)) {
         (void)cli_argument_refuse(arguments, "cors-origin",

@@ -12,11 +12,13 @@
 #include "log/log_writer.h"
 
 #define SERVE_THREADS_MAX 128u
+#define SERVE_URL_MAX 4096u
 
 struct serve_options {
     const char *host; /* an address or a name; never empty: "::" stands for every address */
     uint16_t port;    /* 0: a free one */
     const char *data_dir;
+    const char *database_url; /* NULL: the registry is in the data directory */
     unsigned threads;
     uint64_t max_memory_bytes;
     enum log_fsync fsync;
@@ -33,6 +35,7 @@ struct serve_options {
     enum log_level log_level;
     /* what the texts above point into */
     char host_text[UNITS_HOST_MAX];
+    char database_url_text[SERVE_URL_MAX]; /* with a password, perhaps: never shown */
     struct cli_arguments arguments;
 };
 

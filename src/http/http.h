@@ -83,6 +83,7 @@ struct http_exchange {
     void (*on_body_gone)(struct http_exchange *exchange);
     void (*on_body_failed)(struct http_exchange *exchange, const struct error *error);
     void *user; /* the handler's own state, in the arena */
+    bool again; /* the handler's own: it is being called a second time for the same request */
 };
 
 str http_header_get(const struct http_request *request, str name); /* empty if absent */

@@ -64,6 +64,7 @@ void http_message_recycle(struct http_message *message)
     exchange->on_body_gone = NULL;
     exchange->on_body_failed = NULL;
     exchange->user = NULL;
+    exchange->again = false;
     message->dispatched = false;
     message->complete = false;
     message->answered = false;

@@ -3,7 +3,7 @@
  *
  *   format       "featured data directory, format 1\nidentity 0123456789abcdef\n"
  *   lock         held by the server that uses it; names its process
- *   registry.db  definitions
+ *   registry.db  definitions, unless they are in PostgreSQL (data_registry.h)
  *   log/         what was written, by log sequence number (log/log_format.h)
  *   snapshot/    everything up to one log sequence number */
 #ifndef FEATURED_SERVER_DATA_DIR_H

@@ -14,9 +14,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "online/engine/engine.h"
+#include "registry/postgres/registry_postgres.h"
 #include "registry/sqlite/registry_sqlite.h"
 #include "runtime/store_clock.h"
 #include "server/data_dir.h"
+#include "server/data_registry.h"
 #include "server/embedded.h"
 
 #define ASSETS_MAX 8
@@ -78,8 +80,9 @@ static void announce(const struct server *server)
     const char *host = server->options->host;
     bool is_v6 = strchr(host, ':') != NULL;
     unsigned port = http_server_port(server->http);
-    log_event(LOG_INFO, "ready", "host=%s port=%u threads=%u data=\"%s\" features=%u", host, port,
-              server->options->threads, server->data_dir.path,
+    log_event(LOG_INFO, "ready", "host=%s port=%u threads=%u data=\"%s\" registry=%s features=%u",
+              host, port, server->options->threads, server->data_dir.path,
+              server->registry->driver->name,
               catalog_current(&server->catalog)->feature_count);
     printf("featured %s ready on http://%s%s%s:%u\n", FEATURED_VERSION, is_v6 ? "[" : "", host,
            is_v6 ? "]" : "", port);
@@ -148,14 +151,31 @@ static void recovered(void *user, status result, const struct error *error)
     loop_post(&server->loops[0], &server->recovered_task);
 }
 
-static status open_stores(struct server *server, struct error *error)
+static status open_own_registry(struct server *server, struct error *error)
 {
     char path[PATH_MAX];
+    TRY(data_registry_use_own(server->data_dir.path, error));
+    data_dir_file(&server->data_dir, DATA_DIR_REGISTRY, path);
+    return registry_sqlite_open(path, &server->epoch, &server->clock, &server->catalog,
+                                &server->registry, error);
+}
+
+static status open_shared_registry(struct server *server, struct error *error)
+{
+    char identity[POSTGRES_IDENTITY_MAX];
+    TRY(registry_postgres_open(server->options->database_url, &server->epoch, &server->clock,
+                               &server->catalog, identity, &server->registry, error));
+    return data_registry_use_shared(server->data_dir.path, identity, error);
+}
+
+static status open_stores(struct server *server, struct error *error)
+{
     const struct server_options *options = server->options;
     TRY(data_dir_open(&server->data_dir, options->data_dir, error));
-    data_dir_file(&server->data_dir, DATA_DIR_REGISTRY, path);
-    TRY(registry_sqlite_open(path, &server->epoch, &server->clock, &server->catalog,
-                             &server->registry, error));
+    if (options->database_url)
+        TRY(open_shared_registry(server, error));
+    else
+        TRY(open_own_registry(server, error));
     server->recovered_task.run = on_recovered;
     struct engine_options engine = {
         .epoch = &server->epoch,

@@ -13,6 +13,7 @@ struct server_options {
     const char *host;
     uint16_t port; /* 0: a free one */
     const char *data_dir;
+    const char *database_url; /* of the shared registry; NULL: one in the data directory */
     unsigned threads; /* event loops, 1 … SERVER_THREADS_MAX */
     uint64_t max_memory_bytes;
     enum log_fsync fsync;

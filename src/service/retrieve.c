@@ -206,6 +206,7 @@ status retrieve_plan_all(struct retrieve *retrieve, str entity, struct error *er
 {
     const struct catalog *catalog = service_catalog(retrieve->service);
     const struct catalog_entity *only = entity.len ? catalog_find_entity(catalog, entity) : NULL;
+    retrieve->entity_unknown = entity.len && only == NULL;
     uint32_t columns = entity.len == 0 ? catalog->feature_count : only ? only->active_count : 0;
     if (!plan_reserve(retrieve, columns, groups_needed(catalog, columns)))
         return out_of_memory(error);

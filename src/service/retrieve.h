@@ -47,6 +47,7 @@ struct retrieve {
     struct retrieve_group *groups;
     uint32_t group_count;
     uint32_t unregistered_count;
+    bool entity_unknown; /* the plan was for one that nobody registered */
     bool is_direct; /* the columns are the versions of the one group, in order */
     uint64_t catalog_revision;
     /* the present slice */
@@ -73,6 +74,12 @@ MUST_CHECK status retrieve_plan_service(struct retrieve *retrieve, str name, boo
                                         struct error *error);
 /* Every feature of the entity, or of all entities if `entity` is empty (an unknown one has none). */
 MUST_CHECK status retrieve_plan_all(struct retrieve *retrieve, str entity, struct error *error);
+
+/* The plan has names that the catalog does not know. */
+static inline bool retrieve_has_unknown(const struct retrieve *retrieve)
+{
+    return retrieve->unregistered_count > 0 || retrieve->entity_unknown;
+}
 
 /* NOT_FOUND naming every column that is not registered; OK if all are. */
 MUST_CHECK status retrieve_require_registered(const struct retrieve *retrieve,

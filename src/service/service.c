@@ -1,9 +1,8 @@
 #include "service/service.h"
 
-status service_check(struct service *service, struct error *error)
+status service_check_definitions(struct service *service, struct error *error)
 {
-    TRY(service->registry->driver->check(service->registry, error));
-    return service_check_values(service, error);
+    return service->registry->driver->check(service->registry, error);
 }
 
 status service_check_values(struct service *service, struct error *error)

@@ -39,8 +39,8 @@ static inline const struct catalog *service_catalog(const struct service *servic
     return catalog_current(service->catalog);
 }
 
-/* OK, or what is missing before requests can be served. */
-MUST_CHECK status service_check(struct service *service, struct error *error);
+/* OK, or why definitions cannot be changed; values are served as they were defined last. */
+MUST_CHECK status service_check_definitions(struct service *service, struct error *error);
 /* OK, or why values can neither be read nor written. */
 MUST_CHECK status service_check_values(struct service *service, struct error *error);
 /* OK, or why values cannot be written although they can be read. */

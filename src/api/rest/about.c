@@ -21,22 +21,31 @@ void api_health(struct http_exchange *exchange)
     api_respond_json(exchange, STR("{\"status\":\"healthy\"}"));
 }
 
-/* A store that takes no writes still answers reads: it stays in the load balancer, and says so. */
+static void append_reason(struct buffer *out, const char *member, const struct error *reason)
+{
+    buffer_append_format(out, ",\"%s\":", member);
+    json_append_string(out, str_from_cstr(reason->detail));
+}
+
+/* A store that takes no writes still answers reads, and without the registry both go on: such a
+ * server stays in the load balancer, and says so. */
 void api_ready(struct http_exchange *exchange)
 {
-    struct error *error = api_error(exchange);
+    struct error *registry = api_error(exchange);
+    struct error *ingestion = api_error(exchange);
     struct service *service = api_of(exchange)->service;
-    if (!status_is_ok(service_check(service, error))) {
-        api_fail(exchange, error);
+    if (!status_is_ok(service_check_values(service, ingestion))) {
+        api_fail(exchange, ingestion);
         return;
     }
-    if (status_is_ok(service_check_ingestion(service, error))) {
-        api_respond_json(exchange, STR("{\"status\":\"ready\"}"));
-        return;
-    }
+    bool defines = status_is_ok(service_check_definitions(service, registry));
+    bool ingests = status_is_ok(service_check_ingestion(service, ingestion));
     struct buffer *out = api_respond_json_begin(exchange);
-    buffer_append_str(out, STR("{\"status\":\"ready\",\"ingestion\":"));
-    json_append_string(out, str_from_cstr(error->detail));
+    buffer_append_str(out, STR("{\"status\":\"ready\""));
+    if (!defines)
+        append_reason(out, "registry", registry);
+    if (!ingests)
+        append_reason(out, "ingestion", ingestion);
     buffer_append_char(out, '}');
     http_respond_end(exchange);
 }

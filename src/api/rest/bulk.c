@@ -5,6 +5,7 @@
 #include "base/json_string.h"
 #include "codec/bulk.h"
 #include "model/limits.h"
+#include "service/define.h"
 #include "service/ingest.h"
 
 #include "api/rest/request.h"
@@ -38,6 +39,8 @@ struct bulk {
     bool body_is_paused;
     bool rows_ended; /* nothing more is decoded: the end, or the error that ends it */
     bool was_answered;
+    bool is_waiting; /* for the registry, before the first row is decoded */
+    struct registry_request look;
     struct error error; /* what ended it, unless code is OK */
     uint64_t bad_line;
     /* the answer's counts */
@@ -120,8 +123,12 @@ static void end_with(struct bulk *bulk, const struct error *error)
     bulk->rows_ended = true;
 }
 
-static void reject_row(struct bulk *bulk, uint64_t line, const struct error *error)
+static void reject_row(struct bulk *bulk, uint64_t line, struct error *error)
 {
+    if (api_unknown(bulk->exchange, error).code == STATUS_UNAVAILABLE) {
+        end_with(bulk, error); /* not the row's fault: it may be sent again */
+        return;
+    }
     note_rejected(bulk, line, error);
     if (bulk->skip_bad)
         return;
@@ -262,6 +269,8 @@ static void set_paused(struct bulk *bulk, bool pause)
 /* Moves things on as far as they go: called with every piece and every chunk written. */
 static void bulk_advance(struct bulk *bulk)
 {
+    if (bulk->is_waiting)
+        return;
     while (!bulk->was_answered) {
         fill(bulk, bulk->filling);
         if (bulk->writing == NULL && bulk->filling->count > 0) {
@@ -365,6 +374,26 @@ static status bulk_start(struct bulk *bulk)
     return OK;
 }
 
+static void looked(struct registry_request *request)
+{
+    struct bulk *bulk = request->user;
+    bulk->is_waiting = false;
+    bulk_advance(bulk);
+}
+
+/* What was registered elsewhere before this request began is known to it. What is registered while
+ * it goes on becomes known as to every other. */
+static void look_for_names(struct bulk *bulk)
+{
+    struct service *service = api_of(bulk->exchange)->service;
+    if (!service->registry->driver->is_shared)
+        return;
+    bulk->is_waiting = true;
+    bulk->look.operation = REGISTRY_REFRESH;
+    set_paused(bulk, true);
+    define_submit(service, &bulk->look, bulk->exchange->loop, looked, bulk);
+}
+
 void api_bulk(struct http_exchange *exchange)
 {
     struct bulk *bulk = api_state(exchange, sizeof(*bulk));
@@ -383,4 +412,5 @@ void api_bulk(struct http_exchange *exchange)
     exchange->on_body = on_body;
     exchange->on_body_gone = on_body_gone;
     exchange->on_body_failed = on_body_failed;
+    look_for_names(bulk);
 }

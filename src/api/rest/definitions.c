@@ -34,7 +34,7 @@ static void change_submit(struct change *change, status prepared,
         define_submit(api_of(change->exchange)->service, &change->request, change->exchange->loop,
                       done, change);
     else
-        api_fail(change->exchange, &change->error);
+        api_fail_unknown(change->exchange, &change->error);
 }
 
 static void answer_registered(struct change *change, str message)
@@ -267,7 +267,7 @@ void api_definition_get(struct http_exchange *exchange)
         return;
     listing->exchange = exchange;
     if (!status_is_ok(show(listing)))
-        api_fail(exchange, &listing->error);
+        api_fail_unknown(exchange, &listing->error);
 }
 
 /* The feature with the version that was active when the list was made: its are the statistics.

@@ -124,7 +124,7 @@ void api_service_get(struct http_exchange *exchange)
     struct error *error = api_error(exchange);
     const struct catalog_service *service;
     if (!status_is_ok(find_service(exchange, &service, error))) {
-        api_fail(exchange, error);
+        api_fail_unknown(exchange, error);
         return;
     }
     json_encode_service(api_respond_json_begin(exchange), service);

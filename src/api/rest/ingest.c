@@ -69,7 +69,7 @@ void api_ingest(struct http_exchange *exchange)
         return;
     state->exchange = exchange;
     if (!status_is_ok(ingest_start(state)))
-        api_fail(exchange, &state->error);
+        api_fail_unknown(exchange, &state->error);
 }
 
 struct erase_state {
@@ -124,5 +124,5 @@ void api_erase(struct http_exchange *exchange)
         return;
     state->exchange = exchange;
     if (!status_is_ok(erase_start(state)))
-        api_fail(exchange, &state->error);
+        api_fail_unknown(exchange, &state->error);
 }

@@ -141,8 +141,12 @@ static void append_online(struct buffer *out, const struct api *api)
     }
 }
 
-static void append_catalog(struct buffer *out, const struct catalog *catalog)
+static void append_catalog(struct buffer *out, struct service *service)
 {
+    const struct catalog *catalog = service_catalog(service);
+    append_figure(out, "featured_registry_up", "gauge",
+                  "1 while definitions can be changed and the changes of others are seen.",
+                  status_is_ok(service_check_definitions(service, NULL)) ? 1 : 0);
     append_figure(out, "featured_catalog_revision", "counter", "Revision of the catalog image.",
                   catalog->revision);
     append_figure(out, "featured_features", "gauge", "Features registered.",
@@ -270,7 +274,7 @@ void api_metrics(struct http_exchange *exchange)
     struct buffer *out =
         http_respond_begin(exchange, 200, STR("text/plain; version=0.0.4; charset=utf-8"));
     append_process(out, api);
-    append_catalog(out, service_catalog(api->service));
+    append_catalog(out, api->service);
     append_online(out, api);
     append_service(out, api);
     append_connections(out, api);

@@ -101,7 +101,7 @@ void api_online_get(struct http_exchange *exchange)
     if (status_is_ok(online_get(exchange, vectors, &strict)))
         vectors_answer(vectors, strict);
     else
-        api_fail(exchange, &vectors->error);
+        api_fail_unknown(exchange, &vectors->error);
 }
 
 static status plan_batch(struct vectors *vectors, const struct json_batch_read *body)
@@ -144,7 +144,7 @@ void api_online_batch(struct http_exchange *exchange)
     if (status_is_ok(online_batch(exchange, vectors, &strict)))
         vectors_answer(vectors, strict);
     else
-        api_fail(exchange, &vectors->error);
+        api_fail_unknown(exchange, &vectors->error);
 }
 
 /* GET /features/{user_id} and POST /features/batch: everything an entity has, by default a user. */
@@ -187,7 +187,7 @@ void api_user_get(struct http_exchange *exchange)
     if (status_is_ok(user_get(exchange, vectors)))
         vectors_answer(vectors, false);
     else
-        api_fail(exchange, &vectors->error);
+        api_fail_unknown(exchange, &vectors->error);
 }
 
 static status user_batch(struct http_exchange *exchange, struct vectors *vectors)
@@ -217,5 +217,5 @@ void api_user_batch(struct http_exchange *exchange)
     if (status_is_ok(user_batch(exchange, vectors)))
         vectors_answer(vectors, false);
     else
-        api_fail(exchange, &vectors->error);
+        api_fail_unknown(exchange, &vectors->error);
 }

@@ -55,6 +55,15 @@ void *api_state(struct http_exchange *exchange, size_t size);
 /* OUT_OF_MEMORY, for a handler that could not get what it needs. */
 status api_out_of_memory(struct error *error);
 void api_fail(struct http_exchange *exchange, const struct error *error);
+/* Before a name is answered as unknown: another server may have registered it a moment ago. True:
+ * the registry is asked, and then the handler is called once more, from its beginning. False: it
+ * has been, or nobody else changes the registry. */
+MUST_CHECK bool api_look_again(struct http_exchange *exchange);
+/* NOT_FOUND becomes UNAVAILABLE while nobody can know: the shared registry is away. Returns the
+ * error's code. */
+status api_unknown(struct http_exchange *exchange, struct error *error);
+/* api_fail(); for NOT_FOUND by way of the two above. */
+void api_fail_unknown(struct http_exchange *exchange, struct error *error);
 /* 200 application/json. */
 void api_respond_json(struct http_exchange *exchange, str body);
 struct buffer *api_respond_json_begin(struct http_exchange *exchange);

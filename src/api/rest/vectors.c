@@ -264,12 +264,14 @@ static void answer_small_batch(struct vectors *vectors)
 void vectors_answer(struct vectors *vectors, bool strict)
 {
     struct http_exchange *exchange = vectors->exchange;
+    if (unlikely(retrieve_has_unknown(&vectors->retrieve)) && api_look_again(exchange))
+        return;
     exchange->user = vectors;
     status prepared = prepare(vectors, strict);
     if (!status_is_ok(prepared)) {
         if (vectors->error.code == STATUS_OK)
             error_set(&vectors->error, prepared.code, "out_of_memory", "not enough memory");
-        api_fail(exchange, &vectors->error);
+        api_fail_unknown(exchange, &vectors->error);
     } else if (!vectors->is_array) {
         retrieve_slice(&vectors->retrieve, vectors->entity_ids, 1, answer_one, vectors,
                        &vectors->error);
