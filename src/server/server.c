@@ -232,6 +232,7 @@ static status open_handles(struct server *server, struct error *error)
     uv_loop_t *uv = &server->loops[0].uv;
     uv_signal_t *signals[] = {&server->terminate, &server->interrupt, &server->snapshot};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at the limit of its size is an error like others */
     ASSERT(uv_timer_init(uv, &server->progress) == 0);
     server->progress.data = server;
     for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
