@@ -272,14 +272,16 @@ int log_segment_extend(struct log_writer *log, uint64_t end)
     return 0;
 }
 
-/* The oldest segment, if it may go. */
+/* The oldest segment, if it may go. One without a record may not: it has the name that the owner
+ * gives to the next one, perhaps at this moment. */
 static bool find_removable(struct log_writer *log, uint64_t lsn, int64_t older_than_us,
                            uint64_t *first_lsn)
 {
     pthread_mutex_lock(&log->lock);
     uint32_t removable = log->entry_count - (log->current != NULL);
     const struct log_entry *entry = log->entries;
-    bool is_found = removable > 0 && entry->last_lsn <= lsn && entry->clock_us <= older_than_us;
+    bool is_found = removable > 0 && entry->first_lsn <= entry->last_lsn &&
+                    entry->last_lsn <= lsn && entry->clock_us <= older_than_us;
     if (is_found)
         *first_lsn = entry->first_lsn;
     pthread_mutex_unlock(&log->lock);

@@ -115,6 +115,9 @@ static void test_a_segment_without_a_record_is_replaced(void **state)
     log_fixture_next(&fixture, sim_files_kill(fixture.sim));
     log_fixture_open(&fixture);
     assert_int_equal(metrics_of(&fixture).segments, 1);
+    /* Who removes it might meet the one that takes its name at that moment. */
+    assert_true(status_is_ok(log_writer_remove_until(fixture.log, 0, 0, NULL)));
+    assert_int_equal(metrics_of(&fixture).segments, 1);
     append(&fixture, 1);
     assert_int_equal(metrics_of(&fixture).segments, 1);
     assert_int_equal(metrics_of(&fixture).segment_bytes, sim_files_used(fixture.sim));
