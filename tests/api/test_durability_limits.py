@@ -100,6 +100,23 @@ def test_a_full_disk(on_small_disk, small_disk, client_of):
     assert store.definition("s")["count"] == len(acknowledged)
 
 
+def test_a_limit_on_the_size_of_files(start_server, client_of):
+    """The kernel's signal for it must not end the process."""
+    server = start_server()
+    store = Store(client_of(server))
+    store.define("int", name="n")
+    _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (4096, hard))
+    refused = store.ingest("u", {"n": 1})
+    assert refused.status_code == 503, refused.text
+    assert store.read_one("u", "n") is None
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    store.write("u", {"n": 2})
+    server.kill()
+    server.start()
+    assert Store(client_of(server)).read_one("u", "n") == 2
+
+
 def test_killed_while_the_disk_is_full(on_small_disk, small_disk, client_of):
     """A start needs no space; reading works, and writing does once there is some."""
     server, store = on_small_disk
