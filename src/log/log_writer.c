@@ -1,6 +1,7 @@
 #include "log/log_writer.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "log/log_writer_private.h"
 
@@ -255,6 +256,8 @@ static void note_written(struct log_writer *log, uint64_t last_lsn)
 {
     pthread_mutex_lock(&log->lock);
     struct log_entry *entry = &log->entries[log->entry_count - 1];
+    if (log->metrics.written_lsn == log->metrics.synced_lsn)
+        log->unsynced_ns = clock_monotonic_ns();
     entry->last_lsn = last_lsn;
     entry->clock_us = log->group_clock_us;
     log->metrics.written_lsn = last_lsn;
@@ -278,6 +281,8 @@ status log_writer_commit(struct log_writer *log, uint64_t last_lsn, struct error
     ASSERT(!log->has_record && last_lsn == log->next_lsn - 1);
     bool is_mark_alone = last_lsn < log->group_first_lsn;
     status result = log_writer_check(log, error);
+    if (status_is_ok(result))
+        result = log_sync_overdue(log, error);
     if (status_is_ok(result))
         result = write_group(log, error);
     if (status_is_ok(result)) {

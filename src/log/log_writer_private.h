@@ -59,6 +59,7 @@ struct log_writer {
     struct log_entry *entries; /* in order; the last is `current`, if there is one */
     uint32_t entry_count;
     uint32_t entry_capacity;
+    int64_t unsynced_ns; /* not after the oldest group that is not synced, if there is one */
     struct log_metrics metrics;
     struct error closed; /* why, if metrics.closed */
 };
@@ -83,6 +84,9 @@ MUST_CHECK status log_sync_thread_start(struct log_writer *log, struct error *er
 void log_sync_thread_stop(struct log_writer *log);
 /* Everything that was written when it is called. */
 MUST_CHECK status log_sync_written(struct log_writer *log, struct error *error);
+/* The same under `interval`, if something has waited for it for as long as that: what the thread has
+ * promised, a slow disk must not break. */
+MUST_CHECK status log_sync_overdue(struct log_writer *log, struct error *error);
 /* The same, if too many retired segments wait for it. */
 MUST_CHECK status log_sync_retired(struct log_writer *log, struct error *error);
 /* The present file alone, after a cut. */

@@ -7,6 +7,9 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_SECOND INT64_C(1000000000)
+
 void log_close_for_good(struct log_writer *log, const char *what, const char *path, int reason)
 {
     char text[128];
@@ -70,6 +73,7 @@ struct work {
     bool syncs_names;
     uint64_t written_lsn;
     uint64_t synced_lsn;
+    int64_t begun_ns;
 };
 
 static void find_work(struct log_writer *log, struct work *work)
@@ -81,6 +85,7 @@ static void find_work(struct log_writer *log, struct work *work)
         .syncs_names = !log->names_are_synced,
         .written_lsn = log->metrics.written_lsn,
         .synced_lsn = log->metrics.synced_lsn,
+        .begun_ns = clock_monotonic_ns(),
     };
     if (work->written_lsn > work->synced_lsn)
         work->current = log->current;
@@ -117,11 +122,13 @@ static int sync_oldest(struct log_writer *log, const struct work *work, uint32_t
     return 0;
 }
 
-static void note_synced(struct log_writer *log, uint64_t lsn)
+static void note_synced(struct log_writer *log, const struct work *work)
 {
     pthread_mutex_lock(&log->lock);
-    if (log->metrics.synced_lsn < lsn)
-        log->metrics.synced_lsn = lsn;
+    if (log->metrics.synced_lsn < work->written_lsn) {
+        log->metrics.synced_lsn = work->written_lsn;
+        log->unsynced_ns = work->begun_ns; /* what is left was written later */
+    }
     pthread_mutex_unlock(&log->lock);
 }
 
@@ -144,12 +151,24 @@ status log_sync_written(struct log_writer *log, struct error *error)
         if (failed == 0 && work.syncs_names)
             failed = sync_names(log);
         if (failed == 0)
-            note_synced(log, work.written_lsn);
+            note_synced(log, &work);
         else
             result = sync_failure(log, failed, error);
     }
     pthread_mutex_unlock(&log->sync_lock);
     return result;
+}
+
+status log_sync_overdue(struct log_writer *log, struct error *error)
+{
+    if (log->options.fsync != LOG_FSYNC_INTERVAL)
+        return OK;
+    pthread_mutex_lock(&log->lock);
+    bool is_overdue =
+        log->metrics.written_lsn > log->metrics.synced_lsn &&
+        clock_monotonic_ns() - log->unsynced_ns > log->options.fsync_interval_ms * NS_PER_MS;
+    pthread_mutex_unlock(&log->lock);
+    return is_overdue ? log_sync_written(log, error) : OK;
 }
 
 status log_sync_retired(struct log_writer *log, struct error *error)
@@ -178,14 +197,15 @@ status log_writer_sync(struct log_writer *log, struct error *error)
 static void *run(void *argument)
 {
     struct log_writer *log = argument;
-    int64_t interval_ms = log->options.fsync_interval_ms;
+    /* Twice in an interval: there has to be time for the sync itself. */
+    int64_t pause_ns = log->options.fsync_interval_ms * NS_PER_MS / 2;
     pthread_mutex_lock(&log->lock);
     while (!log->stopping) {
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
-        int64_t ns = until.tv_nsec + interval_ms % 1000 * 1000000;
-        until.tv_sec += interval_ms / 1000 + ns / 1000000000;
-        until.tv_nsec = ns % 1000000000;
+        int64_t ns = until.tv_nsec + pause_ns % NS_PER_SECOND;
+        until.tv_sec += pause_ns / NS_PER_SECOND + ns / NS_PER_SECOND;
+        until.tv_nsec = ns % NS_PER_SECOND;
         while (!log->stopping && pthread_cond_timedwait(&log->wake, &log->lock, &until) == 0)
             ;
         if (!log->stopping && log->metrics.written_lsn > log->metrics.synced_lsn &&

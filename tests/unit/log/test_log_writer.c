@@ -234,6 +234,41 @@ static void test_interval_syncs_by_itself(void **state)
     log_fixture_fini(&fixture);
 }
 
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* A disk that syncs too slowly makes commits wait, and nothing that was acknowledged longer ago than
+ * the interval can be lost. */
+static void test_interval_is_kept_by_waiting(void **state)
+{
+    enum { APPENDS = 2000, INTERVAL_MS = 5, SYNC_US = 40000 };
+    static int64_t acknowledged_ns[APPENDS + 1];
+    struct log_fixture fixture;
+    uint64_t overdue = 1; /* the first LSN whose time may not have come */
+    (void)state;
+    log_fixture_init(&fixture, LOG_FSYNC_INTERVAL, 1);
+    fixture.fsync_interval_ms = INTERVAL_MS;
+    log_fixture_open(&fixture);
+    sim_files_set_sync_us(fixture.sim, SYNC_US);
+    int64_t end_ns = now_ns() + INT64_C(300000000);
+    for (uint64_t lsn = 1; lsn <= APPENDS && now_ns() < end_ns; lsn++) {
+        int64_t begun_ns = now_ns();
+        append(&fixture, 1);
+        acknowledged_ns[lsn] = now_ns();
+        while (acknowledged_ns[overdue] < begun_ns - INTERVAL_MS * 1000000)
+            overdue++;
+        assert_true(metrics_of(&fixture).synced_lsn + 1 >= overdue);
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+    }
+    assert_true(overdue > 1);
+    sim_files_set_sync_us(fixture.sim, 0);
+    log_fixture_fini(&fixture);
+}
+
 /* Whatever call fails, and however: what was committed is there, what was not is not, unless that is
  * unknown; and it goes on unless the log is closed. */
 static uint64_t run_with_fault(enum log_fsync fsync, uint64_t nth, int reason)
@@ -524,6 +559,7 @@ int main(void)
         cmocka_unit_test(test_never_keeps_few_files_waiting),
         cmocka_unit_test(test_a_lack_of_descriptors_passes),
         cmocka_unit_test(test_interval_syncs_by_itself),
+        cmocka_unit_test(test_interval_is_kept_by_waiting),
         cmocka_unit_test(test_any_call_may_fail),
         cmocka_unit_test(test_any_allocation_may_fail),
         cmocka_unit_test(test_a_failed_sync_closes_for_good),
