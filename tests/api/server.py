@@ -9,6 +9,8 @@ import signal
 import subprocess
 import time
 
+import postgres
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY = re.compile(r"^featured \S+ ready on (http://127\.0\.0\.1:(\d+))\s*$")
 LISTENING = re.compile(r" event=listening host=127\.0\.0\.1 port=(\d+)$", re.MULTILINE)
@@ -46,6 +48,12 @@ def chosen_backends():
     return [BACKENDS[name] for name in names]
 
 
+def chosen_registry():
+    """Where definitions live: "sqlite", in the data directory, or "postgres", a database for each
+    server."""
+    return os.environ.get("FEATURED_TEST_REGISTRY", "sqlite")
+
+
 class Server:
     def __init__(self, directory, backend=BACKENDS["embedded"], flags=()):
         self.directory = pathlib.Path(directory)
@@ -57,6 +65,8 @@ class Server:
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("FEATURED_")
         } | SMALL_LOG | dict(backend.environment)
+        if chosen_registry() == "postgres" and "--database-url" not in flags:
+            self.environment["FEATURED_DATABASE_URL"] = postgres.url_for(self.directory)
         self.process = None
         self.url = self.port = None
         self.log_begin = 0

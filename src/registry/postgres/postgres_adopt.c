@@ -43,8 +43,9 @@ static const char FIND_COLUMN_FAULTS[] =
 
 /* In the order of enum sql_adopted_column. */
 static const char READ_ROWS[] =
-    "SELECT id, name, data_type, entity, is_nullable, ttl_seconds, min_value, max_value,"
-    " mean_value, std_dev, description, feature_group, source, transformation, NULL, created_at,"
+    "SELECT id, name, data_type, entity, coalesce(is_nullable, true), coalesce(ttl_seconds, 0),"
+    " min_value, max_value, mean_value, std_dev, description, feature_group, source, "
+    "transformation, NULL, created_at,"
     " updated_at FROM features ORDER BY id";
 
 /* Columns with defaults, so that the other service's INSERTs need not know them; a sequence if ids

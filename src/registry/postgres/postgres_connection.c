@@ -209,6 +209,14 @@ status postgres_connection_script(struct postgres_connection *self, const char *
     return take_results(self, PQsendQuery(self->pg, sql), NULL, error);
 }
 
+static status refuse_nul(struct error *error)
+{
+    error_loc_name(error, STR("body"));
+    return error_set(error, STATUS_INVALID, "value_error",
+                     "PostgreSQL, which holds the registry, cannot hold the character U+0000 in a "
+                     "text");
+}
+
 /* Offsets first: the buffer may move while it grows. */
 static status write_parameters(struct postgres_connection *self, const struct sql_value *parameters,
                                unsigned count, const char **values, struct error *error)
@@ -227,9 +235,7 @@ static status write_parameters(struct postgres_connection *self, const struct sq
         buffer_append_char(&self->scratch, '\0');
         if (parameters[i].type == SQL_TEXT && parameters[i].text.len > 0 &&
             memchr(parameters[i].text.data, '\0', parameters[i].text.len))
-            return error_set(error, STATUS_INVALID, "value_error",
-                             "PostgreSQL, which holds the registry, cannot hold the character "
-                             "U+0000 in a text");
+            return refuse_nul(error);
     }
     if (!status_is_ok(buffer_status(&self->scratch)))
         return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory",

@@ -77,6 +77,8 @@ status postgres_failure_of(const PGresult *result, const PGconn *pg, struct erro
                           first_of(PQresultErrorMessage(result), PQerrorMessage(pg))),
                  message);
     copy_message(first_of(PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL), ""), detail);
+    if (meaning->code == STATUS_INVALID)
+        error_loc_name(error, STR("body"));
     return error_set(error, meaning->code, "registry",
                      "the registry failed: %s (PostgreSQL: %s%s%s)", meaning->text, message,
                      detail[0] ? ": " : "", detail);

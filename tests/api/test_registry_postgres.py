@@ -1,0 +1,459 @@
+"""Servers that share a registry in PostgreSQL, and a PostgreSQL that goes away."""
+
+import concurrent.futures
+import json
+import pathlib
+import time
+
+import pytest
+
+import postgres
+from server import Server
+from store import Store, locations
+
+pytestmark = pytest.mark.skipif(not postgres.programs(), reason="PostgreSQL is not installed")
+
+# As SQLModel 0.0.27 makes it on PostgreSQL for the first replaced service.
+OTHER_SERVICE = """
+CREATE TABLE features (
+    id SERIAL NOT NULL,
+    name VARCHAR NOT NULL,
+    description VARCHAR,
+    data_type VARCHAR NOT NULL,
+    entity VARCHAR NOT NULL,
+    feature_group VARCHAR,
+    is_nullable BOOLEAN NOT NULL,
+    source VARCHAR,
+    transformation VARCHAR,
+    min_value FLOAT,
+    max_value FLOAT,
+    mean_value FLOAT,
+    std_dev FLOAT,
+    ttl_seconds INTEGER,
+    tags JSON,
+    created_at TIMESTAMP WITHOUT TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITHOUT TIME ZONE,
+    PRIMARY KEY (id)
+);
+CREATE INDEX ix_features_entity ON features (entity);
+CREATE INDEX ix_features_feature_group ON features (feature_group);
+CREATE UNIQUE INDEX ix_features_name ON features (name);
+"""
+# It names all its columns but the id, and writes JSON's null for absent tags.
+INSERT = """
+INSERT INTO features (name, description, data_type, entity, feature_group, is_nullable, source,
+    transformation, min_value, max_value, mean_value, std_dev, ttl_seconds, tags, created_at, updated_at)
+VALUES ('{name}', NULL, '{data_type}', '{entity}', NULL, true, NULL, NULL, NULL, NULL, NULL, NULL,
+    {ttl}, {tags}, '2025-01-02 03:04:05.000006', NULL) RETURNING features.id
+"""
+
+
+def insertion(name, data_type="int", entity="user", ttl="NULL", tags="'null'"):
+    return INSERT.format(name=name, data_type=data_type, entity=entity, ttl=ttl, tags=tags)
+
+
+def line(entity_id, **features):
+    return json.dumps({"entity_id": entity_id, "features": features})
+
+
+def await_that(condition, timeout_s=10):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come true"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def database():
+    return postgres.shared().create_database()
+
+
+@pytest.fixture
+def own_postgres():
+    """One that the test may harm."""
+    running = postgres.Postgres()
+    yield running
+    running.remove()
+
+
+@pytest.fixture
+def servers(start_server, client_of):
+    """servers(url, "a", "b") → a store for each, with .client and .server."""
+
+    def start(url, *names):
+        stores = []
+        for name in names:
+            running = start_server("--database-url", url, directory=name)
+            stores.append(Store(client_of(running)))
+            stores[-1].server = running
+        return stores
+
+    return start
+
+
+def test_a_name_registered_on_one_server_is_known_to_all(servers, database):
+    a, b = servers(postgres.shared().url(database), "a", "b")
+    for i in range(30):
+        name = a.define("int", f"clicks_{i}")
+        b.write("u", {name: i})
+        assert b.read_one("u", name) == i
+    a.define("int", "bulk_1")
+    assert b.ndjson([line("u", bulk_1=7)]).json()["rows_accepted"] == 1
+    a.define("int", "bulk_2")
+    assert b.csv("entity_id,bulk_2\nu,8\n").json()["rows_accepted"] == 1
+    a.define("float", "driven", entity="driver")
+    assert b.client.get("/features/d1", params={"entity": "driver"}).status_code == 404
+    vector = a.service(["clicks_0", "clicks_1@1"])
+    answer = b.online("u", feature_service=vector)
+    assert answer.json()["features"] == {"clicks_0": 0, "clicks_1@1": 1}
+    a.define("int", "shown")
+    assert b.definition("shown")["data_type"] == "int"
+    last = a.register("soon_gone", "int")["id"]
+    assert b.client.delete(f"/features/{last}").status_code == 200
+    assert a.register("again", "int")["id"] > last
+
+
+def test_an_unknown_name_stays_unknown(servers, database):
+    [a] = servers(postgres.shared().url(database), "a")
+    a.define("int", "known")
+    assert a.ingest("u", {"nobody": 1}).status_code == 404
+    answer = a.online("u", ["known", "nobody"])
+    assert answer.json()["features"] == {"known": None, "nobody": None}
+    assert answer.headers["X-Featured-Unregistered"] == "nobody"
+    assert a.online("u", ["nobody"], strict="true").status_code == 404
+    assert a.client.get("/features/definitions/nobody").status_code == 404
+    assert a.client.get("/feature-services/nobody").status_code == 404
+    assert a.client.delete("/features/999").status_code == 404
+    assert a.ndjson([line("u", nobody=7)]).status_code == 422
+
+
+def test_unknown_names_do_not_hammer_the_database(servers, database):
+    [a] = servers(postgres.shared().url(database), "a")
+
+    def transactions():
+        postgres.shared().sql("SELECT pg_stat_force_next_flush()")
+        return int(postgres.shared().sql(
+            f"SELECT xact_commit FROM pg_stat_database WHERE datname = '{database}'"))
+
+    def ask(thread):
+        until, asked = time.monotonic() + 2, 0
+        while time.monotonic() < until:
+            assert a.client.get("/features/online/u", params={"feature_names": "nobody"}).status_code == 200
+            asked += 1
+        return asked
+
+    before = transactions()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        asked = sum(pool.map(ask, range(8)))
+    time.sleep(1.1)  # a backend reports what it did once a second
+    looked = transactions() - before
+    print(f"{asked} requests for unknown names: {looked} transactions")
+    assert looked <= 2 * 100 + 50
+
+
+def test_a_change_is_seen_within_a_second(servers, database):
+    a, b = servers(postgres.shared().url(database), "a", "b")
+    a.define("int", "clicks", ttl_seconds=60)
+    assert b.definition("clicks")["version"] == 1
+    slowest = 0
+    for round in range(5):
+        data_type = ("float", "int")[round % 2]
+        a.put("clicks", data_type, ttl_seconds=60 + round)
+        version = 2 if data_type == "float" else 1
+        answer = a.client.post("/features/definitions/clicks/activate", json={"version": version})
+        assert answer.status_code == 200, answer.text
+        began = time.monotonic()
+        await_that(lambda: b.definition("clicks")["version"] == version
+                   and b.definition("clicks")["ttl_seconds"] == 60 + round)
+        slowest = max(slowest, time.monotonic() - began)
+    print(f"slowest: {slowest * 1000:.1f} ms")
+    assert slowest < 1
+
+
+def test_a_hint_that_is_lost_costs_a_second(servers, database):
+    a, b = servers(postgres.shared().url(database), "a", "b")
+    a.define("int", "clicks")
+    b.write("u", {"clicks": 1})
+    postgres.shared().sql("DROP TRIGGER featured_tell ON catalog_revision", database)
+    a.put("clicks", "int", description="changed")
+    await_that(lambda: b.definition("clicks")["description"] == "changed", timeout_s=3)
+
+
+def test_servers_may_start_at_once(backend, tmp_path, database):
+    url = postgres.shared().url(database)
+    running = [Server(tmp_path / str(i), backend, ("--database-url", url)) for i in range(4)]
+    try:
+        for server in running:
+            server.launch()
+        for server in running:
+            assert "ready on" in server.first_line(), server.log()
+        assert postgres.shared().sql("SELECT count(*) FROM schema_migrations", database) == "1"
+        for server in running:
+            server.stop()
+    finally:
+        for server in running:
+            server.kill()
+
+
+def test_one_of_many_gets_the_name(servers, database):
+    stores = servers(postgres.shared().url(database), "a", "b", "c")
+
+    def register(job):
+        store, name = job
+        body = {"name": name, "data_type": "int", "entity": "user"}
+        return name, store.client.post("/register", json=body)
+
+    jobs = [(store, f"raced_{i}") for i in range(15) for store in stores for _ in range(2)]
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(register, jobs))
+    ids = set()
+    for i in range(15):
+        mine = [answer for name, answer in answers if name == f"raced_{i}"]
+        assert sorted(answer.status_code for answer in mine) == [200] + 5 * [409]
+        ids |= {answer.json()["id"] for answer in mine if answer.status_code == 200}
+    assert len(ids) == 15
+    await_that(lambda: all(
+        {f"raced_{i}" for i in range(15)} <= {f["name"] for f in store.client.get("/features").json()["features"]}
+        for store in stores))
+
+
+def registry_up(store):
+    text = store.client.get("/metrics").text
+    return "\nfeatured_registry_up 1\n" in text
+
+
+def assert_serves_without_registry(store):
+    """Quickly, each of these."""
+    began = time.monotonic()
+    answer = store.client.post("/register", json={"name": "later", "data_type": "int", "entity": "user"})
+    assert answer.status_code == 503 and answer.headers["Retry-After"], answer.text
+    store.write("u", {"clicks": 5})
+    assert store.read("u", ["clicks", "nobody"]) == {"clicks": 5, "nobody": None}
+    # Another server may know it: not for us to say.
+    assert store.ingest("u", {"nobody": 1}).status_code == 503
+    bulk = store.ndjson([line("u", clicks=6), line("u", nobody=7)],
+                        on_error="skip")
+    assert bulk.status_code == 503 and bulk.json()["rows_accepted"] == 1
+    ready = store.client.get("/ready")
+    assert ready.status_code == 200 and "PostgreSQL" in ready.json()["registry"]
+    assert not registry_up(store)
+    assert time.monotonic() - began < 1
+
+
+def assert_recovers(store, other):
+    await_that(lambda: store.client.get("/ready").json() == {"status": "ready"})
+    assert registry_up(store)
+    name = other.unique("after")
+    await_that(lambda: other.client.get("/ready").json() == {"status": "ready"})
+    other.define("int", name)
+    store.write("u", {name: 1})
+
+
+def test_postgresql_hangs(servers, own_postgres):
+    a, b = servers(own_postgres.url("postgres"), "a", "b")
+    a.define("int", "clicks")
+    own_postgres.pause()
+    try:
+        began = time.monotonic()
+        body = {"name": "first", "data_type": "int", "entity": "user"}
+        assert a.client.post("/register", json=body, timeout=20).status_code == 503
+        assert time.monotonic() - began < 6
+        assert_serves_without_registry(a)
+    finally:
+        own_postgres.resume()
+    assert_recovers(a, b)
+
+
+def test_postgresql_dies_and_comes_back(servers, own_postgres):
+    a, b = servers(own_postgres.url("postgres"), "a", "b")
+    a.define("int", "clicks")
+    for _ in range(2):
+        own_postgres.crash()
+        await_that(lambda: "registry" in a.client.get("/ready").json())
+        assert_serves_without_registry(a)
+        own_postgres.start()
+        assert_recovers(a, b)
+    assert a.server.own_log().count("event=registry_back") == 2
+
+
+def test_a_session_that_is_ended_is_made_again(servers, database):
+    [a] = servers(postgres.shared().url(database), "a")
+    for i in range(5):
+        postgres.shared().sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                              f"datname = '{database}' AND application_name = 'featured'")
+        await_that(lambda: a.client.post("/register", json={
+            "name": f"f{i}", "data_type": "int", "entity": "user"}).status_code == 200)
+
+
+def test_postgresql_is_away_at_the_start(backend, tmp_path):
+    url = f"postgresql://me:se%63ret@/db?host={tmp_path}"
+    said = Server(tmp_path / "a", backend, ("--database-url", url)).refuses_to_start()
+    assert "cannot open the registry 'postgresql://me@/db" in said and "secret" not in said, said
+
+
+def test_the_password_is_never_shown(servers, own_postgres, backend, tmp_path):
+    own_postgres.sql("ALTER USER featured PASSWORD 'se/cr@t'")
+    (own_postgres.directory / "data/pg_hba.conf").write_text("local all all scram-sha-256\n")
+    own_postgres.process.send_signal(1)  # reload
+    host = own_postgres.directory
+    good = f"postgresql://featured:se%2Fcr%40t@/postgres?host={host}"
+    await_that(lambda: "password" in Server(tmp_path / "wrong", backend, (
+        "--database-url", good.replace("cr%40t", "kret"))).refuses_to_start())
+    [a] = servers(good, "a")
+    a.define("int", "clicks")
+    assert "fe_sendauth" not in a.server.log()
+    own_postgres.crash()
+    await_that(lambda: "registry" in a.client.get("/ready").json())
+    shown = [a.server.log(), a.client.get("/metrics").text, a.client.get("/ready").text,
+             a.client.post("/register", json={"name": "x", "data_type": "int", "entity": "u"}).text,
+             (tmp_path / "wrong/server.log").read_text()]
+    process = pathlib.Path(f"/proc/{a.server.process.pid}")
+    shown += [(process / name).read_bytes().decode() for name in ("cmdline", "environ")]
+    for text in shown:
+        assert not any(secret in text for secret in ("cr@t", "%40t", "se%2F", "se/", "kret")), text
+
+
+@pytest.mark.parametrize("url", [
+    "postgresql://u:hid/den@host/db", "postgresql://u:hid@den@host/db", "postgresql://u:hid?den@host/db",
+    "postgresql://u:1?hidden@host/db", "postgresql://u:1/hidden@host/db", "mysql://u:hidden@host/db",
+    "postgresql://u:hidden@host:port/db", "hidden", "postgresql://u:hid%zzden@host/db",
+])
+def test_a_url_that_is_wrong_is_not_repeated(backend, tmp_path, url):
+    server = Server(tmp_path / "a", backend, ("--database-url", url))
+    server.launch()
+    assert server.first_line() == "" and server.wait() == 2
+    said = server.own_log()
+    assert "--database-url" in said and "postgresql://USER:PASSWORD@HOST" in said
+    assert "hid" not in said and "den" not in said, said
+
+
+def test_values_stay_with_their_registry(start_server, backend, tmp_path, client_of, database,
+                                         monkeypatch):
+    monkeypatch.setenv("FEATURED_TEST_REGISTRY", "sqlite")
+    url = postgres.shared().url(database)
+    other = postgres.shared().url(postgres.shared().create_database())
+    shared = start_server("--database-url", url, directory="shared")
+    store = Store(client_of(shared))
+    store.define("int", "clicks")
+    store.write("u", {"clicks": 5})
+    shared.restart("kill")
+    assert Store(client_of(shared)).read_one("u", "clicks") == 5
+    shared.kill()
+    for flags in ((), ("--database-url", other)):
+        assert "belong to" in Server(tmp_path / "shared", backend, flags).refuses_to_start()
+    shared.start()
+    own = start_server(directory="own")
+    own.stop()
+    says = Server(tmp_path / "own", backend, ("--database-url", url)).refuses_to_start()
+    assert "registry.db" in says
+    own.start()
+
+
+@pytest.fixture
+def adopted(servers, database):
+    """A server on the table of the other service; its .sql() is that service's connection."""
+    sql = lambda text: postgres.shared().sql(text, database)
+    sql(OTHER_SERVICE)
+    sql(insertion("age", ttl="3600", tags="""'{"team": "risk"}'"""))
+    sql(insertion("gone"))
+    sql(insertion("score", "float"))
+    sql("DELETE FROM features WHERE name = 'gone'")
+    [store] = servers(postgres.shared().url(database), "a")
+    store.sql = sql
+    return store
+
+
+def test_a_table_of_another_service_is_adopted(adopted):
+    age = adopted.definition("age")
+    assert (age["id"], age["version"], age["data_type"], age["ttl_seconds"]) == (1, 1, "int", 3600)
+    assert age["tags"] == {"team": "risk"}
+    assert age["created_at"] == age["updated_at"] == "2025-01-02T03:04:05.000006Z"
+    score = adopted.definition("score")
+    assert (score["id"], score["tags"]) == (3, {})
+    adopted.write("u", {"age": 41, "score": 0.5})
+    assert adopted.read("u", ["age", "score"]) == {"age": 41, "score": 0.5}
+    assert adopted.register("ours", "int")["id"] == 4
+    assert adopted.put("age", "int", ttl_seconds=3_000_000_000).status_code == 200
+
+
+def test_that_service_goes_on(adopted):
+    adopted.write("u", {"age": 41})
+    assert adopted.sql(insertion("theirs")) == "4"
+    adopted.write("u", {"theirs": 1})
+    assert adopted.register("ours", "int")["id"] == 5
+    assert adopted.sql("SELECT name, ttl_seconds FROM features WHERE id = 1") == "age|3600"
+    # An id of the client's choice, which its API allows; ours goes on behind it.
+    adopted.sql(insertion("chosen").replace("(name", "(id, name").replace("('chosen", "(50, 'chosen"))
+    assert adopted.register("behind", "int")["id"] == 51
+    adopted.sql("UPDATE features SET ttl_seconds = 60, description = 'theirs' WHERE name = 'age'")
+    await_that(lambda: adopted.definition("age")["description"] == "theirs")
+    assert adopted.definition("age")["ttl_seconds"] == 60
+    # It calls the type something else: that is a new version.
+    adopted.sql("UPDATE features SET data_type = 'string' WHERE name = 'theirs'")
+    await_that(lambda: adopted.definition("theirs")["version"] == 2)
+    adopted.write("u", {"theirs": "text"})
+    assert adopted.read("u", ["theirs", "theirs@1"]) == {"theirs": "text", "theirs@1": 1}
+    adopted.sql("UPDATE features SET entity = 'driver' WHERE name = 'theirs'")
+    await_that(lambda: adopted.definition("theirs")["entity"] == "driver")
+    adopted.write("d", {"theirs": "text"})
+    adopted.sql("DELETE FROM features WHERE name = 'age'")
+    await_that(lambda: adopted.client.get("/features/definitions/age").status_code == 404)
+    assert adopted.sql("SELECT count(*) FROM features") == "5"
+
+
+def test_what_that_service_writes_and_we_cannot_serve_is_left_out(adopted):
+    adopted.sql(insertion("view:bad"))
+    adopted.sql(insertion("typed", "blob"))
+    adopted.sql(insertion("fine"))
+    adopted.write("u", {"fine": 1})
+    names = [feature["name"] for feature in adopted.client.get("/features").json()["features"]]
+    assert names == ["age", "score", "fine"]
+    assert "event=features_left_out count=2" in adopted.server.own_log()
+    assert adopted.client.get("/ready").json() == {"status": "ready"}
+
+
+def test_a_ttl_they_change_leaves_the_expired_dead(adopted):
+    past_ms = time.time_ns() // 1_000_000 - 3_601_000
+    adopted.write("u", {"age": 1}, event_timestamp=past_ms)
+    assert adopted.read_one("u", "age") is None
+    adopted.sql("UPDATE features SET ttl_seconds = NULL WHERE name = 'age'")
+    await_that(lambda: adopted.definition("age")["ttl_seconds"] is None)
+    assert adopted.read_one("u", "age") is None
+
+
+@pytest.mark.parametrize("change, says", [
+    ("INSERT INTO features (name, data_type, entity, is_nullable, created_at) "
+     "VALUES ('view:age', 'int', 'user', true, now())", "row id 2, column name: expected a letter"),
+    ("UPDATE features SET data_type = 'blob'", "row id 1, column data_type: expected int"),
+    ("UPDATE features SET ttl_seconds = -1", "row id 1, column ttl_seconds"),
+    ("UPDATE features SET created_at = 'infinity'", "row id 1, column created_at"),
+    ("ALTER TABLE features DROP COLUMN tags", "no such column: tags"),
+    ("ALTER TABLE features ALTER ttl_seconds TYPE varchar",
+     "column ttl_seconds: expected integer or bigint, found character varying"),
+    ("ALTER TABLE features ADD owner int NOT NULL DEFAULT 1; ALTER TABLE features ALTER owner DROP DEFAULT",
+     "column owner: it must not be null and has no default"),
+    ("DROP INDEX ix_features_name; INSERT INTO features SELECT 9, name, description, data_type, entity, "
+     "feature_group, is_nullable, source, transformation, min_value, max_value, mean_value, std_dev, "
+     "ttl_seconds, tags, created_at FROM features", "Key (name)=(age) is duplicated"),
+])
+def test_a_table_that_cannot_be_served_stays_as_it_is(backend, tmp_path, database, change, says):
+    def content():
+        return [postgres.shared().sql(text, database) for text in (
+            "SELECT * FROM features", "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
+            "SELECT proname FROM pg_proc WHERE proname LIKE 'featured%'")]
+
+    postgres.shared().sql(OTHER_SERVICE + insertion("age"), database)
+    postgres.shared().sql(change, database)
+    before = content()
+    url = postgres.shared().url(database)
+    said = Server(tmp_path / "a", backend, ("--database-url", url)).refuses_to_start()
+    assert says in said and "nothing was changed" in said, said
+    assert content() == before
+
+
+def test_a_text_with_nul_is_refused(servers, database):
+    [a] = servers(postgres.shared().url(database), "a")
+    answer = a.client.post("/register", json={
+        "name": "x", "data_type": "int", "entity": "user", "description": "a\0b"})
+    assert answer.status_code == 422 and "U+0000" in answer.text
+    assert locations(answer) is not None
