@@ -136,7 +136,12 @@ static status remove_files(struct file_system *files, const char *data_directory
 status snapshot_remove_others(struct file_system *files, const char *data_directory,
                               uint64_t keep_lsn, struct error *error)
 {
-    return remove_files(files, data_directory, LOG_SNAPSHOT_SUFFIX, true, keep_lsn, error);
+    char folder[FILE_PATH_MAX];
+    TRY(folder_of(data_directory, folder, error));
+    TRY(remove_files(files, data_directory, LOG_SNAPSHOT_SUFFIX, true, keep_lsn, error));
+    /* A damaged one that came back after a loss of power would be the newest again. */
+    int code = files->sync_directory(files, folder);
+    return code == 0 ? OK : failed(error, "sync the folder", folder, code);
 }
 
 status snapshot_remove_unfinished(struct file_system *files, const char *data_directory,

@@ -34,7 +34,8 @@ MUST_CHECK status snapshot_file_publish(struct snapshot_file *snapshot, struct e
 /* Removes what was written. */
 void snapshot_file_abandon(struct snapshot_file *snapshot);
 
-/* Removes every snapshot but the one of `keep_lsn`; best effort, an error is the first failure. */
+/* Removes every snapshot but the one of `keep_lsn`, durably; best effort, an error is the first
+ * failure. */
 MUST_CHECK status snapshot_remove_others(struct file_system *files, const char *data_directory,
                                          uint64_t keep_lsn, struct error *error);
 /* Removes what a process left that ended while it wrote one. */
