@@ -62,8 +62,8 @@ status log_list_files(struct file_system *files, const char *directory, const ch
                       uint64_t **out, uint32_t *count, struct error *error)
 {
     if (strlen(directory) + 1 + LOG_NAME_MAX > FILE_PATH_MAX)
-        return error_set(error, STATUS_IO, "log_read", "the path of the folder %.100s… is too long",
-                         directory);
+        return error_set(error, STATUS_IO, "log_read",
+                         "the path of the folder %.100s… is too long", directory);
     struct listing listing = {.suffix = suffix};
     char text[128];
     int failed = files->list(files, directory, found, &listing);

@@ -43,8 +43,8 @@ static status open_log(struct writer *writer, const struct log_scan *scan, struc
     return log_writer_open(&log_options, scan, &writer->engine->log, error);
 }
 
-/* After --recover truncate: the snapshot that was damaged, or had seen more of the log than is left,
- * gives way to one of what is there now. Else the next start would miss the same again. */
+/* After --recover truncate: the snapshot that was damaged, or had seen more of the log than is
+ * left, gives way to one of what is there now. Else the next start would miss the same again. */
 static status replace_snapshots(struct writer *writer, struct error *error)
 {
     struct engine *engine = writer->engine;

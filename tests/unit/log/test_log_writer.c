@@ -241,8 +241,8 @@ static int64_t now_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-/* A disk that syncs too slowly makes commits wait, and nothing that was acknowledged longer ago than
- * the interval can be lost. */
+/* A disk that syncs too slowly makes commits wait, and nothing that was acknowledged longer ago
+ * than the interval can be lost. */
 static void test_interval_is_kept_by_waiting(void **state)
 {
     enum { APPENDS = 2000, INTERVAL_MS = 5, SYNC_US = 40000 };
