@@ -152,6 +152,8 @@ void check_report_append(struct buffer *out, const char *path, const struct data
                              "registry: %u features, %u versions, %u feature services, revision "
                              "%" PRIu64 "\n\n",
                              check->features, check->versions, check->services, check->revision);
+    if (check->has_shared_registry)
+        buffer_append_str(out, STR("registry: in PostgreSQL, not looked at\n\n"));
     append_files(out, check);
     append_entities(out, check);
     append_log(out, check);

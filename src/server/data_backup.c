@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "log/log_reader.h"
+#include "server/data_registry.h"
 #include "server/registry_file.h"
 
 #define PIECE_BYTES ((size_t)1 << 20)
@@ -275,6 +276,10 @@ static status copy_registry(struct backup *backup)
 {
     char from[PATH_MAX];
     char to[PATH_MAX];
+    char shared[DATA_REGISTRY_IDENTITY_MAX];
+    TRY(data_registry_read(backup->options->data, shared, backup->error));
+    if (shared[0] != '\0')
+        return data_registry_write(backup->fresh, shared, backup->error);
     snprintf(from, sizeof(from), "%s/" DATA_DIR_REGISTRY, backup->options->data);
     snprintf(to, sizeof(to), "%.4000s/" DATA_DIR_REGISTRY, backup->fresh);
     return registry_file_copy(from, backup->in_use, to, backup->error);

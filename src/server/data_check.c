@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "log/log_reader.h"
 #include "server/data_tally.h"
+#include "server/data_registry.h"
 #include "server/registry_file.h"
 
 #define PROBLEMS_BYTES_MAX ((size_t)1 << 20)
@@ -71,8 +72,16 @@ static const struct catalog *check_registry(struct run *run)
     struct data_check *check = run->check;
     const struct catalog *catalog;
     char path[PATH_MAX];
+    char shared[DATA_REGISTRY_IDENTITY_MAX];
     struct error reason;
     error_clear(&reason);
+    if (!status_is_ok(data_registry_read(run->options->path, shared, &reason))) {
+        problem(check, "%s", reason.detail);
+        return NULL;
+    }
+    check->has_shared_registry = shared[0] != '\0';
+    if (check->has_shared_registry)
+        return NULL;
     snprintf(path, sizeof(path), "%s/" DATA_DIR_REGISTRY, run->options->path);
     if (!status_is_ok(registry_file_load(path, check->in_use, &catalog, &reason))) {
         problem(check, "%s", reason.detail);

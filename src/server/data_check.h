@@ -45,6 +45,7 @@ struct data_check {
     bool in_use;
     char holder[DATA_DIR_HOLDER_MAX];
     /* the registry */
+    bool has_shared_registry; /* in PostgreSQL: not looked at */
     bool has_catalog;
     uint64_t revision;
     uint32_t features;

@@ -3,12 +3,13 @@
 import concurrent.futures
 import json
 import pathlib
+import subprocess
 import time
 
 import pytest
 
 import postgres
-from server import Server
+from server import Server, binary
 from store import Store, locations
 
 pytestmark = pytest.mark.skipif(not postgres.programs(), reason="PostgreSQL is not installed")
@@ -347,6 +348,27 @@ def test_values_stay_with_their_registry(start_server, backend, tmp_path, client
     says = Server(tmp_path / "own", backend, ("--database-url", url)).refuses_to_start()
     assert "registry.db" in says
     own.start()
+
+
+def featured(*arguments):
+    done = subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_backup_stays_with_its_registry(start_server, tmp_path, client_of, database):
+    url = postgres.shared().url(database)
+    running = start_server("--database-url", url, directory="shared")
+    store = Store(client_of(running))
+    store.define("int", "clicks")
+    store.write("u", {"clicks": 5})
+    copy = tmp_path / "copy/data"
+    copy.parent.mkdir()
+    assert "registry: in PostgreSQL" in featured("check", running.data_path)
+    featured("backup", "--data", running.data_path, copy)
+    assert featured("check", copy).endswith("whole\n")
+    restored = start_server("--database-url", url, directory="copy")
+    assert Store(client_of(restored)).read_one("u", "clicks") == 5
 
 
 @pytest.fixture
