@@ -2,6 +2,10 @@
 #include "base/assert.h"
 #include "online/engine/writer_state.h"
 
+/* What may wait at once: while a sync stalls, requests must not fill the memory. */
+#define WAITING_BYTES_MAX (UINT64_C(256) << 20)
+#define WAITING_SHARE 4u /* of max_memory_bytes, if that is less */
+
 static void answer_write(struct loop_task *task)
 {
     struct online_write *write = CONTAINER_OF(task, struct online_write, task);
@@ -64,6 +68,25 @@ static void submit(struct writer *writer, struct loop_task *task)
     queue_push(&writer->queue, &task->node);
 }
 
+/* Counts the request among what waits; a lone one always may. */
+static status count_waiting(struct engine *engine, const struct online_write *write,
+                            struct error *error)
+{
+    uint64_t bytes = writer_write_bytes(write);
+    uint64_t limit = engine->max_memory_bytes / WAITING_SHARE;
+    if (limit > WAITING_BYTES_MAX)
+        limit = WAITING_BYTES_MAX;
+    uint64_t before = atomic_fetch_add_explicit(&engine->counters.queued_bytes, bytes,
+                                                memory_order_relaxed);
+    if (before == 0 || before + bytes <= limit)
+        return OK;
+    atomic_fetch_sub_explicit(&engine->counters.queued_bytes, bytes, memory_order_relaxed);
+    return error_set(error, STATUS_BUSY, "busy",
+                     "%llu bytes already wait to be written, at most %llu may: the disk is slower "
+                     "than what comes in; try again",
+                     (unsigned long long)before, (unsigned long long)limit);
+}
+
 void writer_submit_write(struct writer *writer, struct online_write *write)
 {
     write->task.run = answer_write;
@@ -71,12 +94,12 @@ void writer_submit_write(struct writer *writer, struct online_write *write)
     write->values_written = 0;
     write->values_late = 0;
     write->status = engine_check_ready(writer->engine, &write->error);
-    if (!status_is_ok(write->status)) {
+    if (status_is_ok(write->status))
+        write->status = count_waiting(writer->engine, write, &write->error);
+    if (status_is_ok(write->status))
+        submit(writer, &write->task);
+    else
         loop_post(write->loop, &write->task);
-        return;
-    }
-    counter_add(&writer->engine->counters.queued_bytes, writer_write_bytes(write));
-    submit(writer, &write->task);
 }
 
 void writer_submit_erase(struct writer *writer, struct online_erase *erase)

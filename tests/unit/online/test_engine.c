@@ -384,6 +384,28 @@ static void the_store_fills_up_to_its_limit(void **state)
     fixture_close(f);
 }
 
+static void what_waits_is_bounded(void **state)
+{
+    (void)state;
+    const uint64_t max = 16 << 20;
+    struct fixture *f = fixture_open(max);
+    uint32_t feature = fixture_add(f, "user", DATA_TYPE_INT, 10);
+    _Atomic uint64_t *waiting = &fixture_engine(f)->counters.queued_bytes;
+    struct online_write_cell cell =
+        fixture_cell(f, feature, value_int(1), ONLINE_EVENT_TIME_NOW);
+    struct online_write_row row = {0, STR("u"), &cell, 1, true};
+    struct online_write write = {.rows = &row, .row_count = 1};
+    /* As if a disk had stalled with requests of a quarter of the memory before it. */
+    atomic_fetch_add(waiting, max / 4);
+    assert_int_equal(fixture_write(f, &write).code, STATUS_BUSY);
+    assert_non_null(strstr(write.error.detail, "try again"));
+    assert_int_equal(atomic_load(waiting), max / 4);
+    atomic_fetch_sub(waiting, max / 4);
+    assert_true(status_is_ok(fixture_write(f, &write)));
+    assert_int_equal(atomic_load(waiting), 0);
+    fixture_close(f);
+}
+
 static bool has_room_again(struct fixture *f, uint32_t feature)
 {
     static char long_text[1000];
@@ -576,6 +598,7 @@ int main(void)
         cmocka_unit_test(values_of_a_dropped_version_are_gone),
         cmocka_unit_test(expired_rows_give_memory_back),
         cmocka_unit_test(the_store_fills_up_to_its_limit),
+        cmocka_unit_test(what_waits_is_bounded),
         cmocka_unit_test(a_full_store_is_swept_at_once),
         cmocka_unit_test(statistics_cover_what_was_accepted),
         cmocka_unit_test(a_failed_allocation_leaves_nothing_changed),
