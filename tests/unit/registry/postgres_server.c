@@ -43,7 +43,6 @@ static pid_t run(const char *const *arguments)
     pid_t child = fork();
     if (child != 0)
         return child;
-    setpgid(0, 0);
     if (user && (setgroups(0, NULL) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
         _exit(126);
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
@@ -72,7 +71,7 @@ static void make(void)
     snprintf(url, sizeof(url), "postgresql://featured@/postgres?host=%s", directory);
 }
 
-void postgres_server_start(void)
+static void start(void)
 {
     const char *const arguments[] = {"postgres",          "-D", "data",      "-k", directory, "-c",
                                      "listen_addresses=", "-c", "fsync=off", NULL};
@@ -84,37 +83,23 @@ void postgres_server_start(void)
     }
 }
 
-const char *postgres_server_url(void)
-{
-    if (pid == 0) {
-        make();
-        postgres_server_start();
-        atexit(postgres_server_remove);
-    }
-    return url;
-}
-
-void postgres_server_signal(int number)
-{
-    kill(-pid, number);
-}
-
-void postgres_server_crash(void)
-{
-    postgres_server_signal(SIGKILL);
-    waitpid(pid, NULL, 0);
-}
-
-void postgres_server_remove(void)
+static void end(void)
 {
     char command[128];
-    if (pid == 0)
-        return;
     kill(pid, SIGQUIT);
-    postgres_server_signal(SIGCONT);
     waitpid(pid, NULL, 0);
     pid = 0;
     snprintf(command, sizeof(command), "rm -rf %s", directory);
     if (system(command) != 0)
         fprintf(stderr, "postgres_server: %s stays\n", directory);
+}
+
+const char *postgres_server_url(void)
+{
+    if (pid == 0) {
+        make();
+        start();
+        atexit(end);
+    }
+    return url;
 }

@@ -6,17 +6,9 @@
 
 #include <libpq-fe.h>
 #include <stdbool.h>
-#include <sys/types.h>
 
 bool postgres_server_is_installed(void);
 /* "postgresql://featured@/postgres?host=…"; starts the server. */
 const char *postgres_server_url(void);
-/* Its postmaster: SIGSTOP stops new connections, postgres_server_signal() all its processes. */
-void postgres_server_signal(int number);
-/* SIGKILL to all of it, then a start on what is left. */
-void postgres_server_crash(void);
-void postgres_server_start(void);
-/* Ends it and removes what it wrote; nothing if it never ran. */
-void postgres_server_remove(void);
 
 #endif

@@ -40,15 +40,6 @@ static void make_schema(struct fixture *f)
     snprintf(f->url, sizeof(f->url), "%s&options=-csearch_path%%3Dtest_%d", url, number);
 }
 
-int set_up_postgres(void **state)
-{
-    bool before = on_postgres;
-    on_postgres = true;
-    int result = set_up(state);
-    on_postgres = before;
-    return result;
-}
-
 int run_registry_test_array(int argc, char **argv, const struct CMUnitTest *tests, size_t count)
 {
     on_postgres = argc > 1 && strcmp(argv[1], "postgres") == 0;

@@ -36,8 +36,6 @@ void fixture_set_wall(int64_t now_us);
     run_registry_test_array((argc), (argv), (tests), ARRAY_LEN(tests))
 int run_registry_test_array(int argc, char **argv, const struct CMUnitTest *tests, size_t count);
 int set_up(void **state);
-/* The same in a PostgreSQL, whatever the program's argument. */
-int set_up_postgres(void **state);
 /* The database and what SQLite keeps beside it. */
 void remove_files(const struct fixture *f);
 void close_registry(struct fixture *f);
