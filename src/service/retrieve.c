@@ -94,9 +94,13 @@ static status plan_finish(struct retrieve *retrieve, const struct catalog *catal
         if (retrieve->row == NULL)
             return out_of_memory(error);
     }
+    return OK;
+}
+
+void retrieve_count_unregistered(const struct retrieve *retrieve)
+{
     if (retrieve->unregistered_count)
         service_count(&counters_of(retrieve)->names_unregistered, retrieve->unregistered_count);
-    return OK;
 }
 
 /* Remembers names, to leave out those asked for twice. */

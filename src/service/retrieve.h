@@ -81,6 +81,9 @@ static inline bool retrieve_has_unknown(const struct retrieve *retrieve)
     return retrieve->unregistered_count > 0 || retrieve->entity_unknown;
 }
 
+/* For the metrics, once the plan is the one that is answered by. */
+void retrieve_count_unregistered(const struct retrieve *retrieve);
+
 /* NOT_FOUND naming every column that is not registered; OK if all are. */
 MUST_CHECK status retrieve_require_registered(const struct retrieve *retrieve,
                                               struct error *error);

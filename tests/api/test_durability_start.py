@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from server import binary
+from server import binary, chosen_registry
 from store import Store
 
 IDENTITY = "identity "
@@ -105,6 +105,7 @@ def test_a_directory_of_before_the_log(filled, client_of):
     assert values(Store(client_of(filled.restart("kill"))), 2) == [None, 7]
 
 
+@pytest.mark.skipif(chosen_registry() != "sqlite", reason="the registry is not in the data directory")
 def test_a_registry_that_is_gone(filled, client_of):
     """Without definitions every value would be dropped, and soon forgotten on disk too."""
     for path in filled.data_path.glob("registry.db*"):

@@ -266,6 +266,7 @@ void vectors_answer(struct vectors *vectors, bool strict)
     struct http_exchange *exchange = vectors->exchange;
     if (unlikely(retrieve_has_unknown(&vectors->retrieve)) && api_look_again(exchange))
         return;
+    retrieve_count_unregistered(&vectors->retrieve);
     exchange->user = vectors;
     status prepared = prepare(vectors, strict);
     if (!status_is_ok(prepared)) {

@@ -48,7 +48,9 @@ static void columns_follow_the_names(void **state)
     plan(f, &retrieve, names, 4, true);
     const struct cell *row = read_row(f, &retrieve, "x");
     assert_int_equal(retrieve.column_count, 4);
+    assert_true(retrieve_has_unknown(&retrieve));
     assert_int_equal(retrieve.unregistered_count, 1);
+    retrieve_count_unregistered(&retrieve);
     assert_int_equal(row[0].state, CELL_NOT_FOUND);
     assert_int_equal(row[1].state, CELL_NOT_REGISTERED);
     assert_int_equal(row[2].value.integer, 2);
