@@ -2,8 +2,8 @@
  * numbers. All integers are little-endian and unaligned.
  *
  *   file    = header (LOG_HEADER_BYTES), record, record, … ; then zeros (preallocated) or the end
- *   header  = magic[8], version u32, crc u32 of the bytes from 16 to 64, identity u64, lsn u64,
- *             synced_lsn u64, clock_us i64, zero[16]
+ *   header  = magic[8], version u32, crc u32 of the version and of what follows, identity u64,
+ *             lsn u64, synced_lsn u64, clock_us i64, zero[16]; in every version
  *   record  = length u32 of the payload, crc u32, lsn u64, type u8, payload
  *
  * The CRC of a record is CRC-32C of the identity (8 bytes), then of everything after the crc field,
@@ -39,7 +39,8 @@ enum log_record_type {
     LOG_SCHEMA = 2,
     /* One request's rows, all or nothing: rows as in log_row.h, one after the other. */
     LOG_WRITE = 3,
-    /* One erasure: see struct log_erase. */
+    /* One request's erasure, all or nothing: for each entity a size varint, then as in struct
+     * log_erase. */
     LOG_ERASE = 4,
     /* Snapshots only, lsn 0. */
     LOG_SNAPSHOT_STATISTICS = 5, /* of some versions at the start LSN: see struct log_statistics */

@@ -10,8 +10,17 @@
 #include "log/log_crc.h"
 
 #define MAGIC_BYTES 8u
-#define HEADER_CRC_FROM 16u
+#define HEADER_VERSION_AT 8u
+#define HEADER_CRC_AT 12u
+#define HEADER_CRC_END 16u
 #define WINDOW_BYTES ((size_t)1 << 20)
+
+/* Of everything but the magic, which is compared, and itself. */
+static uint32_t header_crc(const char bytes[LOG_HEADER_BYTES])
+{
+    uint32_t crc = crc32c(0, bytes + HEADER_VERSION_AT, HEADER_CRC_AT - HEADER_VERSION_AT);
+    return crc32c(crc, bytes + HEADER_CRC_END, LOG_HEADER_BYTES - HEADER_CRC_END);
+}
 
 void log_header_encode(const struct log_header *header, const char *magic,
                        char out[LOG_HEADER_BYTES])
@@ -25,7 +34,7 @@ void log_header_encode(const struct log_header *header, const char *magic,
     at = put_u64(at, header->lsn);
     at = put_u64(at, header->synced_lsn);
     put_i64(at, header->clock_us);
-    put_u32(crc, crc32c(0, out + HEADER_CRC_FROM, LOG_HEADER_BYTES - HEADER_CRC_FROM));
+    put_u32(crc, header_crc(out));
 }
 
 /* Fills reader->header only if it is whole. */
@@ -34,16 +43,16 @@ static status decode_header(struct log_reader *reader, const char *magic,
                             struct error *error)
 {
     static const char NOT_WHOLE[] = "the header of %s is not whole";
-    if (len < LOG_HEADER_BYTES || memcmp(bytes, magic, MAGIC_BYTES) != 0)
+    if (len < LOG_HEADER_BYTES || memcmp(bytes, magic, MAGIC_BYTES) != 0 ||
+        get_u32(bytes + HEADER_CRC_AT) != header_crc(bytes))
         return error_set(error, STATUS_MALFORMED, "log_header", NOT_WHOLE, reader->path);
-    uint32_t version = get_u32(bytes + 8);
+    uint32_t version = get_u32(bytes + HEADER_VERSION_AT);
     if (version > LOG_FORMAT_VERSION)
         return error_set(error, STATUS_UNSUPPORTED_MEDIA_TYPE, "log_version",
                          "%s was written by a newer featured (format %u; this one reads %u): use "
                          "that version or restore a backup",
                          reader->path, version, LOG_FORMAT_VERSION);
-    if (version == 0 || get_u32(bytes + 12) != crc32c(0, bytes + HEADER_CRC_FROM,
-                                                      LOG_HEADER_BYTES - HEADER_CRC_FROM))
+    if (version == 0)
         return error_set(error, STATUS_MALFORMED, "log_header", NOT_WHOLE, reader->path);
     reader->header = (struct log_header){
         .version = version,

@@ -119,19 +119,21 @@ bool log_schema_decode(str payload, struct log_schema *out)
     return true;
 }
 
-void log_erase_begin(struct buffer *out, str entity, str entity_id, int64_t erased_until_us,
-                     uint32_t version_count)
+size_t log_erase_begin(struct buffer *out, str entity, str entity_id, int64_t erased_until_us,
+                       uint32_t version_count)
 {
+    size_t begin = out->len;
     char *at = buffer_reserve(out, 1 + entity.len + LOG_VARINT_MAX + entity_id.len + 8 +
-                                       LOG_VARINT_MAX * (size_t)(1 + version_count));
+                                       LOG_VARINT_MAX * (size_t)(2 + version_count));
     if (at == NULL)
-        return;
+        return begin;
     char *end = put_name(at, entity);
     end = put_varint(end, entity_id.len);
     end = put_bytes(end, entity_id.data, entity_id.len);
     end = put_i64(end, erased_until_us);
     end = put_varint(end, version_count);
     buffer_commit(out, (size_t)(end - at));
+    return begin;
 }
 
 void log_erase_version(struct buffer *out, uint64_t version_id)
@@ -139,6 +141,20 @@ void log_erase_version(struct buffer *out, uint64_t version_id)
     char *at = buffer_reserve(out, LOG_VARINT_MAX);
     if (at != NULL)
         buffer_commit(out, (size_t)(put_varint(at, version_id) - at));
+}
+
+void log_erase_end(struct buffer *out, size_t begin)
+{
+    if (out->failed)
+        return;
+    size_t size = out->len - begin;
+    size_t size_len = varint_len(size);
+    if (buffer_reserve(out, size_len) == NULL)
+        return;
+    char *erase = out->data + begin;
+    memmove(erase + size_len, erase, size);
+    put_varint(erase, size);
+    buffer_commit(out, size_len);
 }
 
 /* Exactly `count` version ids, of which 0 (all) stands alone. */
@@ -152,26 +168,42 @@ static bool versions_are_whole(str versions, uint64_t count)
     return versions.len == 0;
 }
 
-bool log_erase_decode(str payload, struct log_erase *out)
+static bool take_erase(str from, struct log_erase *out)
 {
     struct log_erase erase;
     uint64_t id_len;
     uint64_t count;
-    if (!take_name(&payload, &erase.entity) || !take_varint(&payload, &id_len) || id_len == 0 ||
+    if (!take_name(&from, &erase.entity) || !take_varint(&from, &id_len) || id_len == 0 ||
         id_len > LIMIT_ENTITY_ID_BYTES ||
-        !take_bytes(&payload, (size_t)id_len, &erase.entity_id.data) ||
-        !take_i64(&payload, &erase.erased_until_us) || !take_varint(&payload, &count))
+        !take_bytes(&from, (size_t)id_len, &erase.entity_id.data) ||
+        !take_i64(&from, &erase.erased_until_us) || !take_varint(&from, &count))
         return false;
-    if (count == 0 || count > payload.len || !versions_are_whole(payload, count))
+    if (count == 0 || count > from.len || !versions_are_whole(from, count))
         return false;
     erase.entity_id.len = (size_t)id_len;
     erase.version_count = (uint32_t)count;
-    erase.version_ids = payload;
+    erase.version_ids = from;
     *out = erase;
     return true;
 }
 
-bool log_erase_next(struct log_erase *erase, uint64_t *version_id)
+enum log_next log_erase_next(str *payload, struct log_erase *out)
+{
+    str rest = *payload;
+    uint64_t size;
+    str erase;
+    if (rest.len == 0)
+        return LOG_NEXT_END;
+    if (!take_varint(&rest, &size) || size > rest.len)
+        return LOG_NEXT_DAMAGED;
+    erase.len = (size_t)size;
+    if (!take_bytes(&rest, erase.len, &erase.data) || !take_erase(erase, out))
+        return LOG_NEXT_DAMAGED;
+    *payload = rest;
+    return LOG_NEXT;
+}
+
+bool log_erase_next_version(struct log_erase *erase, uint64_t *version_id)
 {
     if (erase->version_count == 0)
         return false;

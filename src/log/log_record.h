@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "log/log_format.h"
+#include "log/log_row.h"
 #include "model/data_type.h"
 #include "model/statistics.h"
 
@@ -31,13 +32,14 @@ struct log_schema {
     str entity;
 };
 
-/* version id 0 as the only one: every version of that entity */
+/* What a LOG_ERASE record erases in one entity. Version id 0 as the only one: every version of that
+ * entity. */
 struct log_erase {
     str entity;
     str entity_id;
     int64_t erased_until_us; /* values with event time up to it are gone */
     uint32_t version_count;
-    str version_ids; /* encoded; for log_erase_next() */
+    str version_ids; /* encoded; for log_erase_next_version() */
 };
 
 struct log_statistics {
@@ -59,12 +61,17 @@ void log_group_encode(struct buffer *out, const struct log_group *group);
 MUST_CHECK bool log_group_decode(str payload, struct log_group *out);
 void log_schema_encode(struct buffer *out, const struct log_schema *schema);
 MUST_CHECK bool log_schema_decode(str payload, struct log_schema *out);
-void log_erase_begin(struct buffer *out, str entity, str entity_id, int64_t erased_until_us,
-                     uint32_t version_count);
+/* A LOG_ERASE record's payload is one or more of these, each: begin, its version ids, end with what
+ * begin returned. */
+size_t log_erase_begin(struct buffer *out, str entity, str entity_id, int64_t erased_until_us,
+                       uint32_t version_count);
 void log_erase_version(struct buffer *out, uint64_t version_id);
-MUST_CHECK bool log_erase_decode(str payload, struct log_erase *out);
-/* The next version id; false after the last (decode has checked that they are all there). */
-bool log_erase_next(struct log_erase *erase, uint64_t *version_id);
+void log_erase_end(struct buffer *out, size_t begin);
+/* Takes the next from the front of *payload, as log_row_next() does. (No record's payload is empty:
+ * the first of a record is there, or damaged.) */
+MUST_CHECK enum log_next log_erase_next(str *payload, struct log_erase *out);
+/* The next version id; false after the last (they were checked to be all there). */
+bool log_erase_next_version(struct log_erase *erase, uint64_t *version_id);
 void log_statistics_encode(struct buffer *out, const struct log_statistics *statistics);
 /* Takes one from the front of *payload; false at the end. A payload is a whole number of them: what
  * is then left in *payload is damage. */

@@ -200,13 +200,15 @@ static status check_snapshot_rows(struct data_tally *tally, str payload)
 static status check_erase(struct data_tally *tally, const struct log_record *record)
 {
     struct log_erase erase;
-    if (!log_erase_decode(record->payload, &erase))
-        return malformed(tally, "an erasure that does not decode");
-    struct data_check_entity *entity = entity_of(tally, erase.entity);
-    if (entity == NULL)
-        return status_of(STATUS_OUT_OF_MEMORY);
-    entity->log_erasures += record->lsn > tally->after_lsn;
-    return OK;
+    enum log_next next;
+    str payload = record->payload;
+    while ((next = log_erase_next(&payload, &erase)) == LOG_NEXT) {
+        struct data_check_entity *entity = entity_of(tally, erase.entity);
+        if (entity == NULL)
+            return status_of(STATUS_OUT_OF_MEMORY);
+        entity->log_erasures += record->lsn > tally->after_lsn;
+    }
+    return next == LOG_NEXT_END ? OK : malformed(tally, "an erasure that does not decode");
 }
 
 static void count_record(struct data_tally *tally, const struct log_record *record)

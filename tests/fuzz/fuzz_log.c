@@ -163,20 +163,31 @@ static void check_rows(str payload)
         check_row(row);
 }
 
-static void check_erase(str payload)
+static void check_erase(struct log_erase erase)
 {
-    struct log_erase erase;
     uint64_t version_id;
-    if (!log_erase_decode(payload, &erase))
-        return;
     uint32_t count = erase.version_count;
+    struct log_erase again;
     struct buffer out;
     buffer_init(&out, (size_t)1 << 24);
-    log_erase_begin(&out, erase.entity, erase.entity_id, erase.erased_until_us, count);
-    while (log_erase_next(&erase, &version_id))
+    size_t begin =
+        log_erase_begin(&out, erase.entity, erase.entity_id, erase.erased_until_us, count);
+    while (log_erase_next_version(&erase, &version_id))
         log_erase_version(&out, version_id);
-    ASSERT(log_erase_decode(buffer_str(&out), &erase) && erase.version_count == count);
+    log_erase_end(&out, begin);
+    ASSERT(!out.failed);
+    str payload = buffer_str(&out);
+    ASSERT(log_erase_next(&payload, &again) == LOG_NEXT && payload.len == 0);
+    ASSERT(str_eq(again.entity, erase.entity) && str_eq(again.entity_id, erase.entity_id));
+    ASSERT(again.erased_until_us == erase.erased_until_us && again.version_count == count);
     buffer_fini(&out);
+}
+
+static void check_erasures(str payload)
+{
+    struct log_erase erase;
+    while (log_erase_next(&payload, &erase) == LOG_NEXT)
+        check_erase(erase);
 }
 
 static void check_record(const struct log_record *record)
@@ -199,7 +210,7 @@ static void check_record(const struct log_record *record)
         check_rows(payload);
         return;
     case LOG_ERASE:
-        check_erase(payload);
+        check_erasures(payload);
         return;
     case LOG_SNAPSHOT_STATISTICS:
         while (log_statistics_next(&payload, &statistics))

@@ -6,8 +6,6 @@
 
 #define VARINT_MAX 10u
 #define ROW_FIXED_MAX (4 * VARINT_MAX + 1 + 2 * sizeof(int64_t)) /* a row without id and cells */
-/* An erasure without names and versions, its header included. */
-#define ERASE_FIXED_MAX (LOG_RECORD_HEADER_BYTES + 4 * VARINT_MAX + 2 * sizeof(int64_t))
 
 static status no_memory(struct error *error)
 {
@@ -93,7 +91,7 @@ status journal_write(struct log_writer *log, const struct catalog *catalog,
     return OK;
 }
 
-/* Goes through the entities of an erasure: the targets of one are one record. */
+/* Goes through the entities of an erasure, each with its targets. */
 struct erase_cursor {
     const struct catalog *catalog;
     const struct online_erase *erase;
@@ -138,28 +136,18 @@ static bool next_entity(struct erase_cursor *at)
     return false;
 }
 
-static size_t erase_size_max(const struct catalog *catalog, const struct online_erase *erase)
-{
-    struct erase_cursor at = {.catalog = catalog, .erase = erase};
-    size_t size_max = 0;
-    while (next_entity(&at))
-        size_max += ERASE_FIXED_MAX + at.entity->name.len + erase->entity_id.len +
-                    (size_t)at.version_count * VARINT_MAX;
-    return size_max;
-}
-
 static void encode_erase(struct buffer *out, const struct erase_cursor *at,
                          int64_t erased_until_us)
 {
-    log_erase_begin(out, at->entity->name, at->erase->entity_id, erased_until_us,
-                    at->is_all ? 1 : at->version_count);
-    if (at->is_all) {
+    size_t begin = log_erase_begin(out, at->entity->name, at->erase->entity_id, erased_until_us,
+                                   at->is_all ? 1 : at->version_count);
+    uint32_t end = at->is_all ? at->first : at->erase->target_count;
+    if (at->is_all)
         log_erase_version(out, 0);
-        return;
-    }
-    for (uint32_t i = at->first; i < at->erase->target_count; i++)
+    for (uint32_t i = at->first; i < end; i++)
         if (is_of_entity(at, i))
             log_erase_version(out, at->erase->targets[i].version_id);
+    log_erase_end(out, begin);
 }
 
 status journal_erase(struct log_writer *log, const struct catalog *catalog,
@@ -167,20 +155,13 @@ status journal_erase(struct log_writer *log, const struct catalog *catalog,
                      uint64_t *last_lsn, struct error *error)
 {
     struct erase_cursor at = {.catalog = catalog, .erase = erase};
-    uint64_t first_lsn = *last_lsn + 1;
-    uint64_t next_lsn = first_lsn;
-    TRY(log_writer_begin(log, first_lsn, erased_until_us, error));
-    for (; next_entity(&at); next_lsn++) {
-        struct buffer *out = log_writer_record(log, LOG_ERASE, next_lsn);
-        /* The first makes room for all of them: none can fail once another one was ended. */
-        if (next_lsn == first_lsn)
-            (void)buffer_reserve(out, erase_size_max(catalog, erase));
+    uint64_t lsn = *last_lsn + 1;
+    TRY(log_writer_begin(log, lsn, erased_until_us, error));
+    struct buffer *out = log_writer_record(log, LOG_ERASE, lsn);
+    while (next_entity(&at))
         encode_erase(out, &at, erased_until_us);
-        if (!status_is_ok(log_writer_record_end(log))) {
-            ASSERT(next_lsn == first_lsn);
-            return no_memory(error);
-        }
-    }
-    *last_lsn = next_lsn - 1;
+    if (!status_is_ok(log_writer_record_end(log)))
+        return no_memory(error);
+    *last_lsn = lsn;
     return OK;
 }

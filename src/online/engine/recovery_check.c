@@ -172,14 +172,14 @@ static void check_write(struct recovery *recovery, str payload)
 static void check_erase(struct recovery *recovery, str payload)
 {
     struct log_erase erase;
-    if (!log_erase_decode(payload, &erase))
-        return;
-    const struct catalog_entity *entity = catalog_find_entity(recovery->catalog, erase.entity);
-    if (entity != NULL)
-        recovery->has_rows[entity->index] = true;
-    /* What was written after it was given a later time. */
-    if (erase.erased_until_us < INT64_MAX)
-        advance_clock(recovery, erase.erased_until_us + 1);
+    while (log_erase_next(&payload, &erase) == LOG_NEXT) {
+        const struct catalog_entity *entity = catalog_find_entity(recovery->catalog, erase.entity);
+        if (entity != NULL)
+            recovery->has_rows[entity->index] = true;
+        /* What was written after it was given a later time. */
+        if (erase.erased_until_us < INT64_MAX)
+            advance_clock(recovery, erase.erased_until_us + 1);
+    }
 }
 
 status recovery_check_record(void *user, const struct log_record *record, struct error *error)

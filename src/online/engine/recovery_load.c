@@ -203,7 +203,7 @@ static status apply_snapshot_rows(struct loader *loader, str payload)
 static status erase_versions(struct loader *loader, struct load_row *at, struct log_erase *erase)
 {
     uint64_t version_id;
-    while (log_erase_next(erase, &version_id)) {
+    while (log_erase_next_version(erase, &version_id)) {
         const struct recovery_version *known =
             recovery_versions_find(&loader->recovery->versions, version_id);
         if (version_id == 0)
@@ -217,21 +217,26 @@ static status erase_versions(struct loader *loader, struct load_row *at, struct 
     return OK;
 }
 
-static status apply_erase(struct loader *loader, str payload)
+static status erase_entity(struct loader *loader, struct log_erase *erase)
 {
-    struct log_erase erase;
-    if (!log_erase_decode(payload, &erase) || erase.entity_id.len == 0 ||
-        erase.entity_id.len > LIMIT_ENTITY_ID_BYTES)
-        return damaged(loader, "an erasure does not decode");
     const struct catalog_entity *entity =
-        catalog_find_entity(loader->recovery->catalog, erase.entity);
-    struct load_row at = {.entity_id = erase.entity_id, .hash = table_hash(erase.entity_id)};
+        catalog_find_entity(loader->recovery->catalog, erase->entity);
+    struct load_row at = {.entity_id = erase->entity_id, .hash = table_hash(erase->entity_id)};
     if (entity == NULL || !is_own(loader, at.hash))
         return OK;
     begin(loader, &at, entity);
-    TRY(erase_versions(loader, &at, &erase));
+    TRY(erase_versions(loader, &at, erase));
     edit_sweep(&loader->draft, entity, loader->now_us, &at.counts);
     return finish(loader, &at);
+}
+
+static status apply_erase(struct loader *loader, str payload)
+{
+    struct log_erase erase;
+    enum log_next next;
+    while ((next = log_erase_next(&payload, &erase)) == LOG_NEXT)
+        TRY(erase_entity(loader, &erase));
+    return next == LOG_NEXT_END ? OK : damaged(loader, "an erasure does not decode");
 }
 
 static status apply_record(struct loader *loader, const struct log_record *record)

@@ -136,16 +136,20 @@ static void take_erase(str payload)
 {
     struct log_erase erase;
     uint64_t version_id;
-    assert_true(log_erase_decode(payload, &erase));
-    log_erase_begin(&again, erase.entity, erase.entity_id, erase.erased_until_us,
-                    erase.version_count);
-    buffer_append_format(&text, "erase %.*s %.*s until %" PRId64 ":", STR_ARG(erase.entity),
-                         STR_ARG(erase.entity_id), erase.erased_until_us);
-    while (log_erase_next(&erase, &version_id)) {
-        log_erase_version(&again, version_id);
-        buffer_append_format(&text, " %" PRIu64, version_id);
+    enum log_next next;
+    while ((next = log_erase_next(&payload, &erase)) == LOG_NEXT) {
+        size_t begin = log_erase_begin(&again, erase.entity, erase.entity_id,
+                                       erase.erased_until_us, erase.version_count);
+        buffer_append_format(&text, " %.*s %.*s until %" PRId64 ":", STR_ARG(erase.entity),
+                             STR_ARG(erase.entity_id), erase.erased_until_us);
+        while (log_erase_next_version(&erase, &version_id)) {
+            log_erase_version(&again, version_id);
+            buffer_append_format(&text, " %" PRIu64, version_id);
+        }
+        log_erase_end(&again, begin);
+        buffer_append_char(&text, '\n');
     }
-    buffer_append_char(&text, '\n');
+    assert_int_equal(next, LOG_NEXT_END);
 }
 
 static void take_statistics(str payload)
@@ -197,6 +201,7 @@ static void take_record(const struct log_record *record)
         take_rows(record->payload);
         break;
     case LOG_ERASE:
+        buffer_append_format(&text, "erase\n");
         take_erase(record->payload);
         break;
     case LOG_SNAPSHOT_STATISTICS:
@@ -280,8 +285,11 @@ static void test_segment(void **state)
                    "  cell 1 int at 1699999999999993 9223372036854775807\n"
                    "  cell 2 float null\n"
                    " row \\x00\\xff at 1700000000000000\n"
-                   "3 erase user user_1 until 1700000000000000: 1 300\n"
-                   "4 erase user user_2 until 1700000000000001: 0\n"
+                   "3 erase\n"
+                   " user user_1 until 1700000000000000: 1 300\n"
+                   "4 erase\n"
+                   " user user_2 until 1700000000000001: 0\n"
+                   " driver user_2 until 1700000000000001: 7 9\n"
                    "5 group: synced 4, clock 1700000000002000\n");
 }
 

@@ -95,43 +95,83 @@ static void test_schema(void **state)
     ASSERT_ONLY_WHOLE(log_schema_decode, &decoded);
 }
 
+static void put_erase(str entity, const uint64_t *version_ids, uint32_t count)
+{
+    size_t begin = log_erase_begin(&out, entity, STR("u\0" "1"), 1234567, count);
+    for (uint32_t i = 0; i < count; i++)
+        log_erase_version(&out, version_ids[i]);
+    log_erase_end(&out, begin);
+}
+
+/* A payload of one erasure, and nothing else. */
+static bool decode_erase(str payload, struct log_erase *decoded)
+{
+    return log_erase_next(&payload, decoded) == LOG_NEXT && payload.len == 0;
+}
+
 static void test_erase(void **state)
 {
+    static const uint64_t ids[] = {1, 300, UINT64_MAX};
     struct log_erase decoded;
     uint64_t version_id;
     (void)state;
-    log_erase_begin(&out, STR("user"), STR("u\0" "1"), 1234567, 3);
-    log_erase_version(&out, 1);
-    log_erase_version(&out, 300);
-    log_erase_version(&out, UINT64_MAX);
-    assert_true(log_erase_decode(buffer_str(&out), &decoded));
+    put_erase(STR("user"), ids, 3);
+    assert_true(decode_erase(buffer_str(&out), &decoded));
     assert_true(str_eq(decoded.entity, STR("user")));
     assert_true(str_eq(decoded.entity_id, STR("u\0" "1")));
     assert_int_equal(decoded.erased_until_us, 1234567);
     assert_int_equal(decoded.version_count, 3);
-    assert_true(log_erase_next(&decoded, &version_id));
-    assert_int_equal(version_id, 1);
-    assert_true(log_erase_next(&decoded, &version_id));
-    assert_int_equal(version_id, 300);
-    assert_true(log_erase_next(&decoded, &version_id));
-    assert_true(version_id == UINT64_MAX);
-    assert_false(log_erase_next(&decoded, &version_id));
-    ASSERT_ONLY_WHOLE(log_erase_decode, &decoded);
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        assert_true(log_erase_next_version(&decoded, &version_id));
+        assert_true(version_id == ids[i]);
+    }
+    assert_false(log_erase_next_version(&decoded, &version_id));
+    ASSERT_ONLY_WHOLE(decode_erase, &decoded);
 }
 
 static void test_erase_of_everything(void **state)
 {
+    static const uint64_t ids[] = {0, 1};
     struct log_erase decoded;
     (void)state;
-    log_erase_begin(&out, STR("user"), STR("u"), -1, 1);
-    log_erase_version(&out, 0);
-    assert_true(log_erase_decode(buffer_str(&out), &decoded));
-    assert_int_equal(decoded.erased_until_us, -1);
+    put_erase(STR("user"), ids, 1);
+    assert_true(decode_erase(buffer_str(&out), &decoded));
+    assert_int_equal(decoded.version_count, 1);
     buffer_reset(&out, ROOM);
-    log_erase_begin(&out, STR("user"), STR("u"), -1, 2);
-    log_erase_version(&out, 0);
-    log_erase_version(&out, 1);
-    assert_false(log_erase_decode(buffer_str(&out), &decoded));
+    put_erase(STR("user"), ids, 2);
+    assert_false(decode_erase(buffer_str(&out), &decoded));
+}
+
+/* The second with a size of two bytes. */
+static void test_erase_of_two_entities(void **state)
+{
+    uint64_t ids[200];
+    struct log_erase decoded;
+    (void)state;
+    for (uint32_t i = 0; i < ARRAY_LEN(ids); i++)
+        ids[i] = i + 1;
+    put_erase(STR("user"), ids, 1);
+    size_t first_len = out.len;
+    put_erase(STR("driver"), ids, ARRAY_LEN(ids));
+    assert_false(out.failed);
+    for (size_t len = 0; len <= out.len; len++) {
+        str payload = str_of(out.data, len);
+        bool has_first = len >= first_len;
+        assert_int_equal(log_erase_next(&payload, &decoded), has_first  ? LOG_NEXT
+                                                             : len == 0 ? LOG_NEXT_END
+                                                                        : LOG_NEXT_DAMAGED);
+        if (!has_first)
+            continue;
+        assert_true(str_eq(decoded.entity, STR("user")));
+        assert_int_equal(log_erase_next(&payload, &decoded), len == first_len ? LOG_NEXT_END
+                                                             : len == out.len ? LOG_NEXT
+                                                                              : LOG_NEXT_DAMAGED);
+    }
+    assert_true(str_eq(decoded.entity, STR("driver")));
+    assert_int_equal(decoded.version_count, ARRAY_LEN(ids));
+    out.data[0]++; /* the first has a byte too many */
+    str payload = buffer_str(&out);
+    assert_int_equal(log_erase_next(&payload, &decoded), LOG_NEXT_DAMAGED);
 }
 
 static void test_statistics(void **state)
@@ -189,6 +229,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_schema, setup, teardown),
         cmocka_unit_test_setup_teardown(test_erase, setup, teardown),
         cmocka_unit_test_setup_teardown(test_erase_of_everything, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_erase_of_two_entities, setup, teardown),
         cmocka_unit_test_setup_teardown(test_statistics, setup, teardown),
         cmocka_unit_test_setup_teardown(test_snapshot_parts, setup, teardown),
     };

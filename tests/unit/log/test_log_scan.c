@@ -122,8 +122,7 @@ static void test_every_byte_flipped(void **state)
                 assert_int_equal(found.scan.cut_bytes, 0);
                 log_scan_fini(&found.scan);
             } else {
-                assert_true(result.code == STATUS_MALFORMED ||
-                            result.code == STATUS_UNSUPPORTED_MEDIA_TYPE);
+                assert_int_equal(result.code, STATUS_MALFORMED);
                 assert_non_null(strstr(fixture.error.detail, original.path));
                 damages++;
             }
@@ -171,8 +170,7 @@ static void test_damage_before_the_end(void **state)
         put(&fixture, &middle);
         sim_files_flip(fixture.sim, middle.path, at, 0x10);
         status result = log_fixture_scan(&fixture, &found);
-        assert_true(result.code == STATUS_MALFORMED ||
-                    result.code == STATUS_UNSUPPORTED_MEDIA_TYPE);
+        assert_int_equal(result.code, STATUS_MALFORMED);
     }
     put(&fixture, &middle);
     sim_files_flip(fixture.sim, middle.path, LOG_HEADER_BYTES + 30, 0x10);

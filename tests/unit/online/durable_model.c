@@ -20,7 +20,7 @@ static bool covers(const struct world *world, const struct world_event *event, u
                    uint32_t feature)
 {
     return event->is_erasure && event->id == id &&
-           (event->feature == feature ||
+           (event->feature == feature || event->feature == WORLD_EVERYWHERE ||
             (event->feature == FIXTURE_ALL &&
              strcmp(world->features[feature].entity, world->features[0].entity) == 0));
 }

@@ -246,7 +246,7 @@ struct request {
 struct erasure {
     struct online_erase erase;
     struct world *world;
-    struct online_erase_target target;
+    struct online_erase_target targets[2];
     char id_text[VALUES_ID_BYTES];
     uint32_t id, feature;
     int64_t time_us;
@@ -437,27 +437,49 @@ static void erase_done(struct online_erase *erase)
     erasure->world->process->waiting--;
 }
 
+static struct online_erase_target everything_of(const struct world *world, str entity)
+{
+    const struct catalog *image = catalog_current(&world->process->catalog);
+    return (struct online_erase_target){.entity_index = catalog_find_entity(image, entity)->index};
+}
+
+/* How many. */
+static uint32_t set_targets(const struct world *world, uint32_t feature,
+                            struct online_erase_target *targets)
+{
+    if (feature == WORLD_EVERYWHERE) {
+        targets[0] = everything_of(world, STR("user"));
+        targets[1] = everything_of(world, STR("driver"));
+        return 2;
+    }
+    if (feature == FIXTURE_ALL) {
+        targets[0] = everything_of(world, str_from_cstr(world->features[0].entity));
+        return 1;
+    }
+    const struct catalog_version *version = version_of(world, feature);
+    targets[0] = (struct online_erase_target){
+        .entity_index = version->entity->index,
+        .version_id = version->id,
+        .slot = version->slot,
+    };
+    return 1;
+}
+
 /* Nothing else may be under way that ends an erasure: its time is the clock's now. */
 static void submit_erasure(struct world *world, struct erasure *erasure, uint32_t id,
                            uint32_t feature)
 {
-    const struct catalog_version *version = version_of(world, feature == FIXTURE_ALL ? 0 : feature);
     values_id(id, erasure->id_text);
     erasure->world = world;
     erasure->id = id;
     erasure->feature = feature;
     erasure->time_us = online_now_us(world->process->store);
-    erasure->target = (struct online_erase_target){
-        .entity_index = version->entity->index,
-        .version_id = feature == FIXTURE_ALL ? 0 : version->id,
-        .slot = version->slot,
-    };
     erasure->erase = (struct online_erase){
         .loop = &world->process->loop,
         .done = erase_done,
         .entity_id = str_from_cstr(erasure->id_text),
-        .targets = &erasure->target,
-        .target_count = 1,
+        .targets = erasure->targets,
+        .target_count = set_targets(world, feature, erasure->targets),
     };
     world->process->waiting++;
     online_erase(world->process->store, &erasure->erase);
@@ -499,9 +521,9 @@ void world_write(struct world *world, uint32_t requests)
         submit_any(world, &request[i]);
     bool erases = world_below(world, 5) == 0;
     if (erases) {
-        uint32_t feature = world_below(world, 2) ? any_feature(world) : FIXTURE_ALL;
-        if (feature == FIXTURE_ALL && world->features[0].is_dropped)
-            feature = any_feature(world);
+        static const uint32_t all[] = {FIXTURE_ALL, WORLD_EVERYWHERE};
+        uint32_t feature =
+            world_below(world, 2) ? any_feature(world) : all[world_below(world, ARRAY_LEN(all))];
         submit_erasure(world, &erasure, (uint32_t)world_below(world, WORLD_IDS), feature);
     }
     wait_for_answers(world);

@@ -17,6 +17,7 @@
 #define WORLD_LOG WORLD_DIRECTORY "/log"
 #define WORLD_IDS 12
 #define WORLD_FEATURES_MAX 24
+#define WORLD_EVERYWHERE (FIXTURE_ALL - 1) /* an erasure of all features of both entities */
 #define WORLD_IDENTITY UINT64_C(0x1d2c3b4a59687706)
 
 struct world_feature {
@@ -53,7 +54,7 @@ struct world_event {
     uint64_t sequence; /* of the file system when it was acknowledged */
     uint32_t first_cell, cell_count;
     uint32_t id;      /* erasures */
-    uint32_t feature; /* or FIXTURE_ALL: of the entity of feature 0 */
+    uint32_t feature; /* or FIXTURE_ALL: of the entity of feature 0; or WORLD_EVERYWHERE */
     int64_t erased_until_us;
 };
 
@@ -113,7 +114,8 @@ void world_write(struct world *world, uint32_t requests);
 enum world_outcome world_put(struct world *world, uint32_t id, uint32_t feature);
 /* The last LSN that the store has published. */
 uint64_t world_lsn(const struct world *world);
-/* An erasure of everything that id has in the entity of feature 0, or of one feature. */
+/* An erasure of one feature, of everything that id has in the entity of feature 0 (FIXTURE_ALL), or
+ * of everything that it has (WORLD_EVERYWHERE). */
 enum world_outcome world_erase(struct world *world, uint32_t id, uint32_t feature);
 
 /* At the next open: feature `number` is gone, a new one of its kind is there. */

@@ -14,6 +14,7 @@
 
 #define SEEDS_DEFAULT 100
 #define GENERATIONS_MAX 5
+#define LOST_ERASURES 100
 
 static uint64_t seeds = SEEDS_DEFAULT;
 static uint64_t only_seed;
@@ -149,6 +150,33 @@ static void never_loses_a_tail(void **state)
     run_seeds(LOG_FSYNC_NEVER);
 }
 
+/* The power goes between the write of an erasure and its sync. Whether it was kept. */
+static bool lose_an_erasure(uint64_t seed)
+{
+    struct world *world = world_create("always", seed);
+    assert_true(status_is_ok(world_open(world)));
+    for (uint32_t feature = 0; feature < world->feature_count; feature++)
+        assert_int_equal(world_put(world, 1, feature), WORLD_ACKNOWLEDGED);
+    uint32_t promised = world->event_count;
+    sim_files_crash_at(world->sim, 2);
+    assert_int_equal(world_erase(world, 1, WORLD_EVERYWHERE), WORLD_UNKNOWN);
+    world_replace_files(world, sim_files_power_loss(world->sim, seed));
+    assert_true(status_is_ok(world_open(world)));
+    model_check_recovered(world, promised);
+    bool is_kept = world->event_count > promised;
+    world_destroy(world);
+    return is_kept;
+}
+
+static void an_erasure_over_two_entities_is_whole_or_absent(void **state)
+{
+    (void)state;
+    uint64_t kept = 0;
+    for (uint64_t seed = 1; seed <= LOST_ERASURES; seed++)
+        kept += lose_an_erasure(seed);
+    assert_in_range(kept, 1, LOST_ERASURES - 1);
+}
+
 /* Else the promise of `interval` would be kept by never promising anything. */
 static void interval_syncs_by_itself(void **state)
 {
@@ -209,6 +237,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(always_loses_nothing),
         cmocka_unit_test(interval_loses_only_what_was_not_synced),
         cmocka_unit_test(never_loses_a_tail),
+        cmocka_unit_test(an_erasure_over_two_entities_is_whole_or_absent),
         cmocka_unit_test(interval_syncs_by_itself),
         cmocka_unit_test(always_syncs_before_it_answers),
     };

@@ -632,9 +632,7 @@ static void flip_every_byte(struct bed *bed, const char *path, unsigned *refused
             check_three(bed);
             (*started)++;
         } else {
-            enum status_code code = bed->fixture->recovery.code;
-            assert_true(code == STATUS_MALFORMED ||
-                        (i < 12 && code == STATUS_UNSUPPORTED_MEDIA_TYPE));
+            assert_int_equal(bed->fixture->recovery.code, STATUS_MALFORMED);
             assert_non_null(strstr(bed->fixture->recovery_error.detail, path));
             (*refused)++;
         }
@@ -660,12 +658,11 @@ static void every_byte_of_a_snapshot_counts(void **state)
     stop_hard(&bed);
     path_of(4, path);
     flip_every_byte(&bed, path, &refused, &started); /* the log still has everything */
-    assert_in_range(refused, 0, 4); /* a newer version of the format is never passed over */
+    assert_int_equal(refused, 0);
     remove_log(&bed);
     started = 0;
     flip_every_byte(&bed, path, &refused, &started);
-    /* Only what the header's crc does not cover is not looked at. */
-    assert_in_range(started, 0, 8);
+    assert_int_equal(started, 0);
     assert_true(refused > 200);
     bed_close(&bed);
 }

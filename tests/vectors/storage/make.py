@@ -32,8 +32,9 @@ def varint(value):
 
 
 def header(magic, lsn, synced_lsn, clock_us):
-    covered = struct.pack("<QQQq16x", IDENTITY, lsn, synced_lsn, clock_us)
-    return magic + struct.pack("<II", 1, crc32c(covered)) + covered
+    version = struct.pack("<I", 1)
+    rest = struct.pack("<QQQq16x", IDENTITY, lsn, synced_lsn, clock_us)
+    return magic + version + struct.pack("<I", crc32c(version + rest)) + rest
 
 
 def record(kind, lsn, payload):
@@ -72,8 +73,9 @@ def row(entity_id, event_time, cells, erased_until=None):
 
 
 def erase(entity, entity_id, until, versions):
-    return (name(entity) + varint(len(entity_id)) + entity_id + struct.pack("<q", until)
+    body = (name(entity) + varint(len(entity_id)) + entity_id + struct.pack("<q", until)
             + varint(len(versions)) + b"".join(map(varint, versions)))
+    return varint(len(body)) + body
 
 
 def text(value):
@@ -106,7 +108,8 @@ SEGMENT = (header(b"FEATLOG\n", 1, 0, CLOCK)
            + group(2, 1, CLOCK + 1000)
            + record(WRITE, 2, LATE_ROWS)
            + record(ERASE, 3, erase("user", b"user_1", CLOCK, [1, 300]))
-           + record(ERASE, 4, erase("user", b"user_2", CLOCK + 1, [0]))
+           + record(ERASE, 4, erase("user", b"user_2", CLOCK + 1, [0])
+                    + erase("driver", b"user_2", CLOCK + 1, [7, 9]))
            + group(5, 4, CLOCK + 2000)
            + bytes(100))
 
