@@ -92,8 +92,13 @@ def servers(start_server, client_of):
     return start
 
 
+def lose_hints(database):
+    postgres.shared().sql("DROP TRIGGER featured_tell ON catalog_revision", database)
+
+
 def test_a_name_registered_on_one_server_is_known_to_all(servers, database):
     a, b = servers(postgres.shared().url(database), "a", "b")
+    lose_hints(database)
     for i in range(30):
         name = a.define("int", f"clicks_{i}")
         b.write("u", {name: i})
@@ -175,7 +180,7 @@ def test_a_hint_that_is_lost_costs_a_second(servers, database):
     a, b = servers(postgres.shared().url(database), "a", "b")
     a.define("int", "clicks")
     b.write("u", {"clicks": 1})
-    postgres.shared().sql("DROP TRIGGER featured_tell ON catalog_revision", database)
+    lose_hints(database)
     a.put("clicks", "int", description="changed")
     await_that(lambda: b.definition("clicks")["description"] == "changed", timeout_s=3)
 
@@ -213,6 +218,7 @@ def test_one_of_many_gets_the_name(servers, database):
         assert sorted(answer.status_code for answer in mine) == [200] + 5 * [409]
         ids |= {answer.json()["id"] for answer in mine if answer.status_code == 200}
     assert len(ids) == 15
+    assert postgres.shared().sql("SELECT revision FROM catalog_revision", database) == "15"
     await_that(lambda: all(
         {f"raced_{i}" for i in range(15)} <= {f["name"] for f in store.client.get("/features").json()["features"]}
         for store in stores))
@@ -423,6 +429,15 @@ def test_that_service_goes_on(adopted):
     assert adopted.sql("SELECT count(*) FROM features") == "5"
 
 
+def test_ids_that_were_chosen_are_not_given_again(servers, database):
+    sql = lambda text: postgres.shared().sql(text, database)
+    sql(OTHER_SERVICE)
+    sql(insertion("chosen").replace("(name", "(id, name").replace("('chosen", "(2, 'chosen"))
+    [a] = servers(postgres.shared().url(database), "a")
+    assert [a.register(name, "int")["id"] for name in "xyz"] == [3, 4, 5]
+    assert sql(insertion("theirs")) == "6"
+
+
 def test_what_that_service_writes_and_we_cannot_serve_is_left_out(adopted):
     adopted.sql(insertion("view:bad"))
     adopted.sql(insertion("typed", "blob"))
@@ -438,7 +453,10 @@ def test_a_ttl_they_change_leaves_the_expired_dead(adopted):
     past_ms = time.time_ns() // 1_000_000 - 3_601_000
     adopted.write("u", {"age": 1}, event_timestamp=past_ms)
     assert adopted.read_one("u", "age") is None
-    adopted.sql("UPDATE features SET ttl_seconds = NULL WHERE name = 'age'")
+    # In their own transaction: no server has seen it yet.
+    dead_us = adopted.sql("UPDATE features SET ttl_seconds = NULL WHERE name = 'age'; SELECT dead_before_us "
+                          "FROM feature_versions WHERE feature_id = 1")
+    assert abs(int(dead_us) - (time.time() - 3600) * 1e6) < 60e6
     await_that(lambda: adopted.definition("age")["ttl_seconds"] is None)
     assert adopted.read_one("u", "age") is None
 

@@ -47,14 +47,14 @@ static const struct meaning *find_meaning(const PGresult *result)
     return meaning;
 }
 
-/* In one line. */
+/* In one line, and without the quotes that a log line would end at. */
 static void copy_message(const char *message, char out[MESSAGE_BYTES])
 {
     size_t len = 0;
     for (; *message && len < MESSAGE_BYTES - 1; message++) {
         bool is_space = (unsigned char)*message <= ' ';
         if (!is_space)
-            out[len++] = *message;
+            out[len++] = *message == '"' ? '\'' : *message;
         else if (len > 0 && out[len - 1] != ' ')
             out[len++] = ' ';
     }

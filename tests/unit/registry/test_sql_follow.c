@@ -73,6 +73,27 @@ static void a_refresh_sees_what_another_has_just_done(void **state)
     close_another(b);
 }
 
+/* One change waits for the other, and takes the revision after its. */
+static void changes_of_two_servers_take_two_revisions(void **state)
+{
+    struct fixture *f = *state;
+    struct feature_definition d = feature("a", "user", DATA_TYPE_INT);
+    struct registry_request request = {.operation = REGISTRY_REGISTER_FEATURE, .definition = &d};
+    int pending = 0;
+    open_registry(f);
+    take_lock(f);
+    PQclear(PQexec(f->lock, "UPDATE catalog_revision SET revision = revision + 1"));
+    submit(f, &request, &pending);
+    while (!query(f, "SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        usleep(1000);
+    PQclear(PQexec(f->lock, "COMMIT"));
+    wait_for(f, &pending);
+    give_lock_back(f);
+    assert_int_equal(request.status.code, STATUS_OK);
+    assert_int_equal(query(f, "SELECT revision FROM catalog_revision"), 2);
+    assert_int_equal(catalog_of(f)->revision, 2);
+}
+
 /* Thousands that ask at once share a look. */
 static void all_who_wait_share_a_look(void **state)
 {
@@ -165,6 +186,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         REGISTRY_TEST(a_refresh_sees_what_another_has_just_done),
+        REGISTRY_TEST(changes_of_two_servers_take_two_revisions),
         REGISTRY_TEST(all_who_wait_share_a_look),
         REGISTRY_TEST(a_ttl_that_another_changes_leaves_the_expired_dead),
         REGISTRY_TEST(a_database_with_another_past_is_believed),
