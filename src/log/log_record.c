@@ -88,6 +88,18 @@ static bool take_name(str *from, str *out)
     return true;
 }
 
+struct log_schema log_schema_of(const struct catalog_version *version)
+{
+    return (struct log_schema){
+        .version_id = version->id,
+        .data_type = version->data_type,
+        .dimension = version->dimension,
+        .number = version->number,
+        .feature = version->feature->definition.name,
+        .entity = version->entity->name,
+    };
+}
+
 void log_schema_encode(struct buffer *out, const struct log_schema *schema)
 {
     size_t len = 8 + 1 + 4 + 4 + 1 + schema->feature.len + 1 + schema->entity.len;

@@ -6,7 +6,7 @@
 #include "base/buffer.h"
 #include "log/log_format.h"
 #include "log/log_row.h"
-#include "model/data_type.h"
+#include "model/catalog.h"
 #include "model/statistics.h"
 
 /* A record as it stands in a file. */
@@ -59,6 +59,8 @@ void log_record_end(struct buffer *out, size_t begin, uint64_t identity);
 
 void log_group_encode(struct buffer *out, const struct log_group *group);
 MUST_CHECK bool log_group_decode(str payload, struct log_group *out);
+/* Borrows the names from the image. */
+struct log_schema log_schema_of(const struct catalog_version *version);
 void log_schema_encode(struct buffer *out, const struct log_schema *schema);
 MUST_CHECK bool log_schema_decode(str payload, struct log_schema *out);
 /* A LOG_ERASE record's payload is one or more of these, each: begin, its version ids, end with what

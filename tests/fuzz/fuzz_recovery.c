@@ -40,8 +40,6 @@ static int64_t wall_us(void)
     return NOW_US;
 }
 
-/* ---- the catalog: a version of each type, some with a TTL, for two entities ---- */
-
 static void add_feature(struct catalog_builder *builder, uint32_t number)
 {
     char name[] = {'f', (char)('a' + number), '\0'};
@@ -75,8 +73,6 @@ static const struct catalog *build_catalog(void)
     ASSERT(status_is_ok(catalog_builder_finish(builder, &image, NULL)));
     return image;
 }
-
-/* ---- the files ---- */
 
 static void begin_file(struct buffer *out, const char *magic, uint64_t lsn)
 {
@@ -172,8 +168,6 @@ static struct sim_files *make_files(const uint8_t *data, size_t size, bool with_
     buffer_fini(&input.snapshot);
     return sim;
 }
-
-/* ---- what came out ---- */
 
 static void check_encoded(str rows)
 {

@@ -24,14 +24,7 @@ static size_t cells_size_max(const struct online_write_row *row)
 static status add_schema(struct log_writer *log, const struct catalog_version *version,
                          uint64_t lsn, struct error *error)
 {
-    struct log_schema schema = {
-        .version_id = version->id,
-        .data_type = version->data_type,
-        .dimension = version->dimension,
-        .number = version->number,
-        .feature = version->feature->definition.name,
-        .entity = version->entity->name,
-    };
+    struct log_schema schema = log_schema_of(version);
     return log_writer_add_schema(log, &schema, lsn) ? OK : no_memory(error);
 }
 

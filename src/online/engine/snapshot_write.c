@@ -29,15 +29,9 @@ struct snapshot_walk {
 
 static void put_schema(struct snapshot_walk *walk, const struct catalog_version *version)
 {
+    struct log_schema schema = log_schema_of(version);
     size_t record = log_record_begin(&walk->schemas, LOG_SCHEMA, 0);
-    log_schema_encode(&walk->schemas, &(struct log_schema){
-                                          .version_id = version->id,
-                                          .data_type = version->data_type,
-                                          .dimension = version->dimension,
-                                          .number = version->number,
-                                          .feature = version->feature->definition.name,
-                                          .entity = version->entity->name,
-                                      });
+    log_schema_encode(&walk->schemas, &schema);
     log_record_end(&walk->schemas, record, walk->file.identity);
 }
 

@@ -6,8 +6,6 @@
 #include "durable_values.h"
 #include "model/cell_rule.h"
 
-/* ---- what the list says ---- */
-
 struct expected {
     bool held;
     bool is_open; /* an erasure from before the feature was made may keep it out, or no more */
@@ -58,8 +56,6 @@ static struct expected newest(const struct world *world, uint32_t id, uint32_t f
         found.held && found.event_time_us <= erased_until(world, id, feature, 0, born_at);
     return found;
 }
-
-/* ---- what the engine says ---- */
 
 static void read_done(struct online_read *read)
 {
@@ -130,8 +126,6 @@ static void get_statistics(const struct world *world, struct counted *out)
             world_fail(world, "statistics: %s", request.error.detail);
     }
 }
-
-/* ---- one against the other; the first difference as text, or "" ---- */
 
 #define DIFFERENCE_BYTES 400
 
@@ -254,8 +248,6 @@ static bool state_differs(struct world *world, const struct counted *got, uint32
                 return true;
     return false;
 }
-
-/* ---- prefixes ---- */
 
 static void keep_prefix(struct world *world, uint32_t end)
 {

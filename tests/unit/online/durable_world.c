@@ -30,8 +30,6 @@ uint64_t world_below(struct world *world, uint64_t bound)
     return random_below(&world->random, bound);
 }
 
-/* ---- the catalog ---- */
-
 static void add_feature(struct world *world, const char *entity, enum data_type type,
                         int64_t ttl_seconds)
 {
@@ -141,8 +139,6 @@ void world_destroy(struct world *world)
     free(world);
 }
 
-/* ---- the process ---- */
-
 static void recovered(void *user, status result, const struct error *error)
 {
     struct world_process *process = user;
@@ -226,8 +222,6 @@ static void wait_for_answers(struct world *world)
         uv_run(&process->loop.uv, UV_RUN_ONCE);
     epoch_offline(process->loop.reader);
 }
-
-/* ---- requests ---- */
 
 struct request {
     struct online_write write;

@@ -27,8 +27,6 @@ struct engine *fixture_engine(struct fixture *fixture)
     return CONTAINER_OF(fixture->store, struct engine, store);
 }
 
-/* ---- the catalog ---- */
-
 static void add_to(struct catalog_builder *builder, const struct fixture_feature *feature)
 {
     struct catalog_builder_version version = {
@@ -119,8 +117,6 @@ const struct catalog_version *fixture_version(struct fixture *fixture, uint32_t 
         catalog_find_feature(image, str_from_cstr(fixture->features[feature].name));
     return found ? found->active : NULL;
 }
-
-/* ---- the engine ---- */
 
 static void recovered(void *user, status result, const struct error *error)
 {
@@ -390,8 +386,6 @@ void fixture_sweep(struct fixture *fixture)
     epoch_offline(fixture->loop.reader);
     sweeper_run_pass(fixture_engine(fixture)->sweeper);
 }
-
-/* ---- chance ---- */
 
 void random_init(struct random *random)
 {

@@ -77,8 +77,6 @@ static int64_t int_of(struct world *world, const char *id, uint32_t feature)
     return cell.state == CELL_PRESENT ? cell.value.integer : -1;
 }
 
-/* ---- what comes back ---- */
-
 static void what_was_acknowledged_comes_back(void **state)
 {
     (void)state;
@@ -285,8 +283,6 @@ static void the_clock_goes_on_after_a_restart(void **state)
     assert_true(fixture_put(w.f, "x", w.age, value_int(3), ONLINE_EVENT_TIME_NOW));
     world_close(&w);
 }
-
-/* ---- failures ---- */
 
 static void a_failed_write_is_answered_and_tried_again(void **state)
 {
@@ -511,8 +507,6 @@ static void a_bulk_request_stops_at_the_group_that_failed(void **state)
     }
 }
 
-/* ---- without memory ---- */
-
 #define LONG_ID_BYTES 400
 
 /* So long that an erasure over two entities does not fit what the log's buffer begins with. */
@@ -585,8 +579,6 @@ static void log_and_tables_agree_without_memory(void **state)
     }
     assert_true(failures >= 15);
 }
-
-/* ---- states ---- */
 
 /* Everything of the simulated files, but listing a folder waits for the gate. */
 struct gated {
@@ -773,8 +765,6 @@ static void a_failed_recovery_refuses_everything(void **state)
     assert_int_equal(int_of(&w, "x", w.age), 7);
     world_close(&w);
 }
-
-/* ---- groups ---- */
 
 #define CLIENTS 16u
 

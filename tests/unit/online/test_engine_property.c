@@ -45,8 +45,6 @@ struct world {
     uint64_t accepted; /* values */
 };
 
-/* ---- values from numbers: every type, short and long ---- */
-
 #define TEXT_MAX 200
 
 static struct value value_of(enum data_type type, uint64_t number, bool is_null,
@@ -81,8 +79,6 @@ static struct value value_of(enum data_type type, uint64_t number, bool is_null,
     }
     return value;
 }
-
-/* ---- the model ---- */
 
 struct expectation {
     bool held;
@@ -167,8 +163,6 @@ static struct event *add_event(struct world *world, uint32_t id, uint32_t featur
     *event = (struct event){.id = id, .feature = feature};
     return event;
 }
-
-/* ---- steps ---- */
 
 static uint64_t below(struct world *world, uint64_t bound)
 {
@@ -323,8 +317,6 @@ static void step_catalog(struct world *world)
         add_feature(world, below(world, 4) ? "user" : "driver",
                     (enum data_type)below(world, DATA_TYPE_COUNT), ttl);
 }
-
-/* ---- with a data directory ---- */
 
 /* The process ends, cleanly or not, and another one begins. */
 static void restart(struct world *world, bool is_kill)

@@ -36,8 +36,6 @@ static void id_text(char text[16], uint32_t n)
     snprintf(text, 16, "user_%u", n);
 }
 
-/* ---- reading: ASSERT, as cmocka's own only work on its thread ---- */
-
 /* The number in a cell; -1 if it is not there. */
 static int64_t number_in(const struct cell *cell)
 {
@@ -124,8 +122,6 @@ static void *run_sweeps(void *argument)
     }
     return NULL;
 }
-
-/* ---- writing ---- */
 
 struct request {
     struct online_write write;

@@ -62,8 +62,6 @@ static uint64_t version_of(uint32_t feature)
     return 1001 + feature;
 }
 
-/* ---- making a snapshot ---- */
-
 static void begin_snapshot(struct bed *bed, uint64_t lsn)
 {
     char bytes[LOG_HEADER_BYTES];
@@ -191,8 +189,6 @@ static uint64_t entities(struct bed *bed)
 {
     return fixture_metrics(bed->fixture).entities;
 }
-
-/* ---- what is taken ---- */
 
 static void a_snapshot_made_by_hand_is_loaded(void **state)
 {
@@ -350,8 +346,6 @@ static void any_number_of_threads_comes_to_the_same(void **state)
     bed_close(&bed);
 }
 
-/* ---- what is refused ---- */
-
 static void a_value_of_another_type_is_damage(void **state)
 {
     static const float floats[] = {1, 2, 3};
@@ -445,8 +439,6 @@ static void a_cell_that_does_not_decode_is_damage(void **state)
     }
     bed_close(&bed);
 }
-
-/* ---- falling back ---- */
 
 static void put_three(struct bed *bed)
 {
@@ -666,8 +658,6 @@ static void every_byte_of_a_snapshot_counts(void **state)
     assert_true(refused > 200);
     bed_close(&bed);
 }
-
-/* ---- when something is missing ---- */
 
 static struct error recovery_error;
 

@@ -95,8 +95,6 @@ static void remove_log(struct bed *bed)
     memory_free(lsns);
 }
 
-/* ---- what it holds ---- */
-
 static const float floats[] = {1.5f, -2.5f, 0, 3, 4, 5, 6, 7, 8, 9, 10, 11};
 
 /* A value of each type; `n` tells short ones from long ones. */
@@ -325,8 +323,6 @@ static void a_huge_row_is_written_in_parts(void **state)
     free(text);
 }
 
-/* ---- which files there are ---- */
-
 static void older_snapshots_and_segments_go(void **state)
 {
     (void)state;
@@ -372,8 +368,6 @@ static void closing_writes_what_is_new(void **state)
     assert_int_equal(fixture_get(bed.fixture, "user_1", 0).value.integer, 1);
     bed_close(&bed);
 }
-
-/* ---- when ---- */
 
 static void await_snapshots(struct bed *bed, uint64_t count)
 {
@@ -421,8 +415,6 @@ static void time_and_signals_ask_for_one_too(void **state)
     await_snapshots(&bed, 2);
     bed_close(&bed);
 }
-
-/* ---- failures ---- */
 
 static void check_failed(struct bed *bed, status result, uint64_t lsn_before)
 {
@@ -531,8 +523,6 @@ static void one_that_is_given_up_leaves_nothing(void **state)
     bed_close(&bed);
 }
 
-/* ---- while others are at work ---- */
-
 struct snapping {
     struct bed *bed;
     _Atomic bool stop;
@@ -621,8 +611,6 @@ static void snapshots_of_a_busy_store_lose_nothing(void **state)
     assert_int_equal(fixture_statistics(bed.fixture, 0).count, BUSY_ROWS * BUSY_REQUESTS);
     bed_close(&bed);
 }
-
-/* ---- a shard that gets a new array while it is walked ---- */
 
 enum { LONG_ROWS = 60, LONG_BYTES = 20000, BRIEF_ROWS = 400 };
 
