@@ -288,13 +288,16 @@ static bool take_database_url(const struct cli_arguments *arguments, struct serv
     struct error error;
     if (url == NULL)
         return true;
+    size_t len = strlen(url);
+    bool fits = len < sizeof(out->database_url_text);
     snprintf(out->database_url_text, sizeof(out->database_url_text), "%s", url);
-    memset((char *)(uintptr_t)url, '*', strlen(url));
+    memset((char *)(uintptr_t)url, '*', len);
     out->database_url = out->database_url_text;
     error_clear(&error);
-    if (status_is_ok(postgres_url_check(out->database_url, shown, &error)))
+    if (fits && status_is_ok(postgres_url_check(out->database_url, shown, &error)))
         return true;
-    (void)cli_argument_refuse(arguments, "database-url", error.detail);
+    (void)cli_argument_refuse(arguments, "database-url",
+                              fits ? error.detail : "expected at most 4095 bytes");
     return false;
 }
 

@@ -61,6 +61,7 @@ static void nothing_said_gives_the_defaults(void **state)
     assert_int_equal(options.log_retention_ms, 0);
     assert_false(options.recover_truncate);
     assert_null(options.cors_origin);
+    assert_null(options.database_url);
     assert_false(options.strict);
     assert_int_equal(options.log_level, LOG_INFO);
     serve_options_fini(&options);
@@ -102,6 +103,19 @@ static void every_option_arrives(void **state)
     assert_int_equal(options.log_retention_ms, INT64_C(7) * 86400000);
     assert_true(options.recover_truncate);
     serve_options_fini(&options);
+}
+
+static void the_database_url_is_hidden(void **state)
+{
+    char url[] = "postgresql://u:secret@db/features";
+    char wrong[] = "postgresql://u:se/cret@db/features";
+    (void)state;
+    assert_int_equal(PARSE("--database-url", url), CLI_CONTINUE);
+    assert_string_equal(options.database_url, "postgresql://u:secret@db/features");
+    assert_string_equal(url, "*********************************");
+    serve_options_fini(&options);
+    assert_int_equal(PARSE("--database-url", wrong), CLI_USAGE);
+    assert_null(strstr(wrong, "cret"));
 }
 
 static void each_word_of_fsync(void **state)
@@ -188,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_said_gives_the_defaults),
         cmocka_unit_test(every_option_arrives),
+        cmocka_unit_test(the_database_url_is_hidden),
         cmocka_unit_test(each_word_of_fsync),
         cmocka_unit_test(recover_is_no_setting),
         cmocka_unit_test(no_host_is_every_address),
