@@ -24,6 +24,8 @@
 
 /* File names: "%020llu.log" in DATA/log by the segment's first LSN; "%020llu.snapshot" in
  * DATA/snapshot by its start LSN; what is being written ends in ".new". */
+#define LOG_FOLDER "log"
+#define LOG_SNAPSHOT_FOLDER "snapshot"
 #define LOG_SEGMENT_SUFFIX ".log"
 #define LOG_SNAPSHOT_SUFFIX ".snapshot"
 #define LOG_NEW_SUFFIX ".new"

@@ -117,7 +117,7 @@ static status open_source(struct backup *backup, const char *folder, const char 
     backup->sources[backup->source_count++] = (struct source){
         .lsn = lsn,
         .size_bytes = (uint64_t)found.st_size,
-        .is_snapshot = strcmp(folder, DATA_DIR_SNAPSHOT) == 0,
+        .is_snapshot = strcmp(folder, LOG_SNAPSHOT_FOLDER) == 0,
         .fd = fd,
     };
     backup->bytes_total += (uint64_t)found.st_size;
@@ -137,7 +137,7 @@ static status newest_snapshot(struct backup *backup, uint64_t *lsn, bool *found)
 {
     uint64_t *lsns = NULL;
     uint32_t count = 0;
-    TRY(list(backup, DATA_DIR_SNAPSHOT, LOG_SNAPSHOT_SUFFIX, &lsns, &count));
+    TRY(list(backup, LOG_SNAPSHOT_FOLDER, LOG_SNAPSHOT_SUFFIX, &lsns, &count));
     *found = count > 0;
     *lsn = count > 0 ? lsns[count - 1] : 0;
     memory_free(lsns);
@@ -149,7 +149,7 @@ static status open_segments(struct backup *backup, bool *vanished)
     uint64_t *lsns = NULL;
     uint32_t count = 0;
     status result = OK;
-    TRY(list(backup, DATA_DIR_LOG, LOG_SEGMENT_SUFFIX, &lsns, &count));
+    TRY(list(backup, LOG_FOLDER, LOG_SEGMENT_SUFFIX, &lsns, &count));
     struct source *sources =
         memory_realloc(backup->sources, (backup->source_count + count + 1) * sizeof(*sources));
     if (sources == NULL)
@@ -157,7 +157,7 @@ static status open_segments(struct backup *backup, bool *vanished)
     else
         backup->sources = sources;
     for (uint32_t i = 0; i < count && status_is_ok(result) && !*vanished; i++)
-        result = open_source(backup, DATA_DIR_LOG, LOG_SEGMENT_SUFFIX, lsns[i], vanished);
+        result = open_source(backup, LOG_FOLDER, LOG_SEGMENT_SUFFIX, lsns[i], vanished);
     memory_free(lsns);
     return result;
 }
@@ -172,7 +172,7 @@ static status open_once(struct backup *backup, bool *vanished)
     if (backup->sources == NULL)
         return error_set(backup->error, STATUS_OUT_OF_MEMORY, "out_of_memory", "out of memory");
     if (has_snapshot)
-        TRY(open_source(backup, DATA_DIR_SNAPSHOT, LOG_SNAPSHOT_SUFFIX, lsn, vanished));
+        TRY(open_source(backup, LOG_SNAPSHOT_FOLDER, LOG_SNAPSHOT_SUFFIX, lsn, vanished));
     if (!*vanished)
         TRY(open_segments(backup, vanished));
     TRY(newest_snapshot(backup, &lsn_after, &has_snapshot_after));
@@ -257,7 +257,7 @@ static status copy_source(struct backup *backup, const struct source *source)
     char directory[PATH_MAX];
     char path[PATH_MAX];
     snprintf(directory, sizeof(directory), "%.4000s/%s", backup->fresh,
-             source->is_snapshot ? DATA_DIR_SNAPSHOT : DATA_DIR_LOG);
+             source->is_snapshot ? LOG_SNAPSHOT_FOLDER : LOG_FOLDER);
     log_file_path(directory, source->lsn,
                   source->is_snapshot ? LOG_SNAPSHOT_SUFFIX : LOG_SEGMENT_SUFFIX, path,
                   sizeof(path));
@@ -287,7 +287,7 @@ static status copy_registry(struct backup *backup)
 
 static status sync_folders(struct backup *backup)
 {
-    static const char *const NAMES[] = {DATA_DIR_LOG, DATA_DIR_SNAPSHOT};
+    static const char *const NAMES[] = {LOG_FOLDER, LOG_SNAPSHOT_FOLDER};
     char path[PATH_MAX];
     for (size_t i = 0; i < ARRAY_LEN(NAMES); i++) {
         snprintf(path, sizeof(path), "%.4000s/%s", backup->fresh, NAMES[i]);
@@ -299,8 +299,8 @@ static status sync_folders(struct backup *backup)
 /* The format file is last: without it nothing takes the copy for a data directory. */
 static status copy_all(struct backup *backup)
 {
-    TRY(make_folder(backup, DATA_DIR_LOG));
-    TRY(make_folder(backup, DATA_DIR_SNAPSHOT));
+    TRY(make_folder(backup, LOG_FOLDER));
+    TRY(make_folder(backup, LOG_SNAPSHOT_FOLDER));
     for (uint32_t i = 0; i < backup->source_count; i++)
         TRY(copy_source(backup, &backup->sources[i]));
     TRY(copy_registry(backup));
@@ -360,9 +360,9 @@ static void remove_folder(const char *path)
 static void abandon(struct backup *backup)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%.4000s/" DATA_DIR_LOG, backup->fresh);
+    snprintf(path, sizeof(path), "%.4000s/" LOG_FOLDER, backup->fresh);
     remove_folder(path);
-    snprintf(path, sizeof(path), "%.4000s/" DATA_DIR_SNAPSHOT, backup->fresh);
+    snprintf(path, sizeof(path), "%.4000s/" LOG_SNAPSHOT_FOLDER, backup->fresh);
     remove_folder(path);
     remove_folder(backup->fresh);
 }

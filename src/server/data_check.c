@@ -116,7 +116,7 @@ static status list_files(struct run *run, const char *folder, const char *suffix
     for (uint32_t i = 0; files != NULL && i < count; i++) {
         struct data_check_file *file = &files[check->file_count++];
         *file = (struct data_check_file){
-            .is_snapshot = strcmp(folder, DATA_DIR_SNAPSHOT) == 0,
+            .is_snapshot = strcmp(folder, LOG_SNAPSHOT_FOLDER) == 0,
             .state = state,
             .first_lsn = lsns[i],
         };
@@ -132,11 +132,11 @@ static status list_files(struct run *run, const char *folder, const char *suffix
 
 static status list_all(struct run *run)
 {
-    TRY(list_files(run, DATA_DIR_SNAPSHOT, LOG_SNAPSHOT_SUFFIX, DATA_CHECK_WHOLE));
-    TRY(list_files(run, DATA_DIR_SNAPSHOT, LOG_SNAPSHOT_SUFFIX LOG_NEW_SUFFIX,
+    TRY(list_files(run, LOG_SNAPSHOT_FOLDER, LOG_SNAPSHOT_SUFFIX, DATA_CHECK_WHOLE));
+    TRY(list_files(run, LOG_SNAPSHOT_FOLDER, LOG_SNAPSHOT_SUFFIX LOG_NEW_SUFFIX,
                    DATA_CHECK_UNFINISHED));
-    TRY(list_files(run, DATA_DIR_LOG, LOG_SEGMENT_SUFFIX, DATA_CHECK_WHOLE));
-    return list_files(run, DATA_DIR_LOG, LOG_SEGMENT_SUFFIX LOG_NEW_SUFFIX, DATA_CHECK_UNFINISHED);
+    TRY(list_files(run, LOG_FOLDER, LOG_SEGMENT_SUFFIX, DATA_CHECK_WHOLE));
+    return list_files(run, LOG_FOLDER, LOG_SEGMENT_SUFFIX LOG_NEW_SUFFIX, DATA_CHECK_UNFINISHED);
 }
 
 /* To its end, or to the first thing that is wrong. What is only not whole at the end of a segment
@@ -255,7 +255,7 @@ static status check_log(struct run *run)
     struct log_scan scan = {0};
     struct error reason;
     error_clear(&reason);
-    snprintf(directory, sizeof(directory), "%s/" DATA_DIR_LOG, run->options->path);
+    snprintf(directory, sizeof(directory), "%s/" LOG_FOLDER, run->options->path);
     struct log_scan_options options = {
         .files = file_system_real(),
         .directory = directory,

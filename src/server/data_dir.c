@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log/log_format.h"
+
 #define LOCK_FILE "lock"
 #define FORMAT_LINE "featured data directory, format "
 #define IDENTITY_LINE "identity "
@@ -238,10 +240,10 @@ static bool has_files(const struct data_dir *dir, const char *name)
 /* A new directory, or one of a version that had neither format nor log. */
 static status begin_directory(struct data_dir *dir, struct error *error)
 {
-    if (has_files(dir, DATA_DIR_LOG) || has_files(dir, DATA_DIR_SNAPSHOT))
+    if (has_files(dir, LOG_FOLDER) || has_files(dir, LOG_SNAPSHOT_FOLDER))
         return error_set(error, STATUS_MALFORMED, "format",
-                         "%s/" DATA_DIR_FORMAT_FILE " is gone, and what is in " DATA_DIR_LOG
-                         " and " DATA_DIR_SNAPSHOT " cannot be told from another directory's: "
+                         "%s/" DATA_DIR_FORMAT_FILE " is gone, and what is in " LOG_FOLDER
+                         " and " LOG_SNAPSHOT_FOLDER " cannot be told from another directory's: "
                          "restore the file from a backup of this directory",
                          dir->path);
     do { /* 0 stands for any */
@@ -254,7 +256,7 @@ static status begin_directory(struct data_dir *dir, struct error *error)
 
 static status prepare(struct data_dir *dir, struct error *error)
 {
-    static const char *const FOLDERS[] = {DATA_DIR_LOG, DATA_DIR_SNAPSHOT};
+    static const char *const FOLDERS[] = {LOG_FOLDER, LOG_SNAPSHOT_FOLDER};
     char path[PATH_MAX];
     TRY(lock(dir, error));
     status read = data_dir_read_format(dir->path, &dir->identity, error);

@@ -16,8 +16,6 @@
 #define DATA_DIR_FORMAT 1u
 #define DATA_DIR_FORMAT_FILE "format"
 #define DATA_DIR_REGISTRY "registry.db"
-#define DATA_DIR_LOG "log"
-#define DATA_DIR_SNAPSHOT "snapshot"
 #define DATA_DIR_HOLDER_MAX 24
 
 struct data_dir {

@@ -4,9 +4,6 @@
 #include "log/log_row.h"
 #include "online/engine/prepare.h"
 
-#define VARINT_MAX 10u
-#define ROW_FIXED_MAX (4 * VARINT_MAX + 1 + 2 * sizeof(int64_t)) /* a row without id and cells */
-
 static status no_memory(struct error *error)
 {
     return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory",
@@ -67,14 +64,9 @@ status journal_write(struct log_writer *log, const struct catalog *catalog,
 {
     uint64_t lsn = *last_lsn + 1;
     TRY(log_writer_begin(log, lsn, clock_us, error));
-    size_t size_max = 0;
-    for (uint32_t i = first; i < end; i++) {
-        const struct online_write_row *row = &write->rows[i];
-        TRY(add_schemas(log, catalog, row, lsn, error));
-        size_max += ROW_FIXED_MAX + row->entity_id.len + cells_size_max(row);
-    }
+    for (uint32_t i = first; i < end; i++)
+        TRY(add_schemas(log, catalog, &write->rows[i], lsn, error));
     struct buffer *out = log_writer_record(log, LOG_WRITE, lsn);
-    (void)buffer_reserve(out, size_max); /* once for all; a failure shows at the end */
     for (uint32_t i = first; i < end; i++)
         if (write->rows[i].cell_count > 0)
             encode_row(out, &write->rows[i]);

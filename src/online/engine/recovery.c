@@ -9,8 +9,6 @@
 #include "base/memory.h"
 #include "online/engine/recovery_state.h"
 
-#define LOG_FOLDER "log" /* in the data directory */
-
 static void show_progress(struct recovery *recovery, uint64_t done)
 {
     uint64_t all = (recovery->snapshot_bytes + recovery->log_bytes) *
@@ -197,7 +195,7 @@ static status prepare_folders(struct recovery *recovery, struct error *error)
     if ((size_t)snprintf(recovery->log_folder, size, "%s/%s", options->directory, LOG_FOLDER) >=
             size ||
         (size_t)snprintf(recovery->snapshot_folder, size, "%s/%s", options->directory,
-                         SNAPSHOT_FOLDER) >= size)
+                         LOG_SNAPSHOT_FOLDER) >= size)
         return error_set(error, STATUS_IO, "data_directory",
                          "the data directory's path is too long");
     TRY(make_folder(files, recovery->log_folder, error));

@@ -20,7 +20,7 @@ static status failed(struct error *error, const char *what, const char *path, in
 static status folder_of(const char *data_directory, char out[FILE_PATH_MAX],
                         struct error *error)
 {
-    int len = snprintf(out, FILE_PATH_MAX, "%s/%s", data_directory, SNAPSHOT_FOLDER);
+    int len = snprintf(out, FILE_PATH_MAX, "%s/%s", data_directory, LOG_SNAPSHOT_FOLDER);
     if (len < 0 || len >= FILE_PATH_MAX)
         return error_set(error, STATUS_IO, "snapshot_write",
                          "the data directory's path is too long");

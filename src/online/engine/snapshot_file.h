@@ -8,8 +8,6 @@
 #include "base/file.h"
 #include "log/log_reader.h"
 
-#define SNAPSHOT_FOLDER "snapshot" /* in the data directory */
-
 struct snapshot_file {
     struct file_system *files;
     struct file *file;

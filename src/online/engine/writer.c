@@ -27,7 +27,7 @@ static status open_log(struct writer *writer, const struct log_scan *scan, struc
 {
     const struct engine_options *options = &writer->engine->options;
     char *path = writer->log_directory;
-    int len = snprintf(path, sizeof(writer->log_directory), "%s/log", options->directory);
+    int len = snprintf(path, sizeof(writer->log_directory), "%s/" LOG_FOLDER, options->directory);
     if (len < 0 || (size_t)len >= sizeof(writer->log_directory))
         return error_set(error, STATUS_IO, "data_directory",
                          "the data directory's path is too long");
@@ -37,8 +37,7 @@ static status open_log(struct writer *writer, const struct log_scan *scan, struc
         .identity = options->identity,
         .fsync = options->fsync,
         .fsync_interval_ms = options->fsync_interval_ms,
-        .segment_bytes = options->segment_bytes ? options->segment_bytes
-                                                : LOG_SEGMENT_BYTES_DEFAULT,
+        .segment_bytes = options->segment_bytes,
     };
     return log_writer_open(&log_options, scan, &writer->engine->log, error);
 }
