@@ -224,14 +224,15 @@ static enum log_fsync fsync_of(const char *word)
 /* The words were checked by the table. */
 static bool take_durability(const struct cli_arguments *arguments, struct serve_options *out)
 {
-    out->fsync = fsync_of(cli_argument(arguments, "fsync"));
-    out->recover_truncate = cli_argument(arguments, "recover") != NULL;
-    return take_timeout(arguments, "fsync-interval-ms", 1, &out->fsync_interval_ms) &&
-           take_period(arguments, "snapshot-interval", &out->snapshot_interval_ms) &&
-           take_period(arguments, "log-retention", &out->log_retention_ms) &&
+    out->server.fsync = fsync_of(cli_argument(arguments, "fsync"));
+    out->server.recover_truncate = cli_argument(arguments, "recover") != NULL;
+    return take_timeout(arguments, "fsync-interval-ms", 1, &out->server.fsync_interval_ms) &&
+           take_period(arguments, "snapshot-interval", &out->server.snapshot_interval_ms) &&
+           take_period(arguments, "log-retention", &out->server.log_retention_ms) &&
            take_size(arguments, "snapshot-log-bytes", MIN_SNAPSHOT_LOG_BYTES,
-                     &out->snapshot_log_bytes) &&
-           take_size(arguments, "log-segment-bytes", MIN_SEGMENT_BYTES, &out->log_segment_bytes);
+                     &out->server.snapshot_log_bytes) &&
+           take_size(arguments, "log-segment-bytes", MIN_SEGMENT_BYTES,
+                     &out->server.log_segment_bytes);
 }
 
 static bool take_limits(const struct cli_arguments *arguments, struct http_limits *out)
@@ -256,13 +257,13 @@ static bool take_limits(const struct cli_arguments *arguments, struct http_limit
 static bool take_resources(const struct cli_arguments *arguments, struct serve_options *out)
 {
     uint64_t threads = serve_default_threads();
-    out->max_memory_bytes = serve_default_memory_bytes();
+    out->server.max_memory_bytes = serve_default_memory_bytes();
     if (cli_argument(arguments, "threads") != NULL &&
-        !cli_argument_uint64(arguments, "threads", 1, SERVE_THREADS_MAX, &threads))
+        !cli_argument_uint64(arguments, "threads", 1, SERVER_THREADS_MAX, &threads))
         return false;
-    out->threads = (unsigned)threads;
+    out->server.threads = (unsigned)threads;
     return cli_argument(arguments, "max-memory") == NULL ||
-           take_size(arguments, "max-memory", MIN_MEMORY_BYTES, &out->max_memory_bytes);
+           take_size(arguments, "max-memory", MIN_MEMORY_BYTES, &out->server.max_memory_bytes);
 }
 
 /* An origin is scheme://host[:port], without a path: a browser compares it letter by letter. */
@@ -292,9 +293,9 @@ static bool take_database_url(const struct cli_arguments *arguments, struct serv
     bool fits = len < sizeof(out->database_url_text);
     snprintf(out->database_url_text, sizeof(out->database_url_text), "%s", url);
     memset((char *)(uintptr_t)url, '*', len);
-    out->database_url = out->database_url_text;
+    out->server.database_url = out->database_url_text;
     error_clear(&error);
-    if (fits && status_is_ok(postgres_url_check(out->database_url, shown, &error)))
+    if (fits && status_is_ok(postgres_url_check(out->server.database_url, shown, &error)))
         return true;
     (void)cli_argument_refuse(arguments, "database-url",
                               fits ? error.detail : "expected at most 4095 bytes");
@@ -304,25 +305,25 @@ static bool take_database_url(const struct cli_arguments *arguments, struct serv
 static bool take_texts(const struct cli_arguments *arguments, struct serve_options *out)
 {
     const char *listen = cli_argument(arguments, "listen");
-    if (!units_parse_address(str_from_cstr(listen), out->host_text, &out->port)) {
+    if (!units_parse_address(str_from_cstr(listen), out->host_text, &out->server.port)) {
         (void)cli_argument_refuse(arguments, "listen", UNITS_ADDRESS_ACCEPTED);
         return false;
     }
-    out->host = out->host_text[0] ? out->host_text : "::";
-    out->data_dir = cli_argument(arguments, "data");
-    if (out->data_dir[0] == '\0') {
+    out->server.host = out->host_text[0] ? out->host_text : "::";
+    out->server.data_dir = cli_argument(arguments, "data");
+    if (out->server.data_dir[0] == '\0') {
         (void)cli_argument_refuse(arguments, "data", "expected a directory");
         return false;
     }
     if (!take_database_url(arguments, out))
         return false;
-    out->cors_origin = cli_argument(arguments, "cors-origin");
-    if (out->cors_origin != NULL && !is_origin(out->cors_origin)) {
+    out->server.cors_origin = cli_argument(arguments, "cors-origin");
+    if (out->server.cors_origin != NULL && !is_origin(out->server.cors_origin)) {
         (void)cli_argument_refuse(arguments, "cors-origin",
                                   "expected an origin such as https://example.org, or *");
         return false;
     }
-    out->strict = cli_argument_is_on(arguments, "strict");
+    out->server.strict = cli_argument_is_on(arguments, "strict");
     return log_parse_level(cli_argument(arguments, "log-level"), &out->log_level);
 }
 
@@ -334,8 +335,8 @@ int serve_options_parse(int argc, char **argv, struct serve_options *out)
         return result;
     const struct cli_arguments *arguments = &out->arguments;
     if (take_texts(arguments, out) && take_resources(arguments, out) &&
-        take_durability(arguments, out) && take_limits(arguments, &out->limits) &&
-        take_timeout(arguments, "drain-timeout-ms", 0, &out->drain_timeout_ms))
+        take_durability(arguments, out) && take_limits(arguments, &out->server.limits) &&
+        take_timeout(arguments, "drain-timeout-ms", 0, &out->server.drain_timeout_ms))
         return CLI_CONTINUE;
     cli_arguments_fini(&out->arguments);
     return CLI_USAGE;

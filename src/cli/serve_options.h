@@ -2,36 +2,17 @@
 #ifndef FEATURED_CLI_SERVE_OPTIONS_H
 #define FEATURED_CLI_SERVE_OPTIONS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/units.h"
-#include "http/http_limits.h"
-#include "log/log_writer.h"
+#include "server/server.h"
 
-#define SERVE_THREADS_MAX 128u
 #define SERVE_URL_MAX 4096u
 
 struct serve_options {
-    const char *host; /* an address or a name; never empty: "::" stands for every address */
-    uint16_t port;    /* 0: a free one */
-    const char *data_dir;
-    const char *database_url; /* NULL: the registry is in the data directory */
-    unsigned threads;
-    uint64_t max_memory_bytes;
-    enum log_fsync fsync;
-    int64_t fsync_interval_ms;
-    int64_t snapshot_interval_ms; /* 0: not by time */
-    uint64_t snapshot_log_bytes;
-    uint64_t log_segment_bytes;
-    int64_t log_retention_ms;
-    bool recover_truncate;
-    struct http_limits limits;
-    int64_t drain_timeout_ms;
-    const char *cors_origin; /* NULL: CORS is off */
-    bool strict;
+    struct server_options server; /* `host` is never empty: "::" stands for every address */
     enum log_level log_level;
     /* what the texts above point into */
     char host_text[UNITS_HOST_MAX];

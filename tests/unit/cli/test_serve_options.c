@@ -38,31 +38,31 @@ static void nothing_said_gives_the_defaults(void **state)
     const struct http_limits limits = HTTP_LIMITS_DEFAULT;
     (void)state;
     assert_int_equal(PARSE("--"), CLI_CONTINUE);
-    assert_string_equal(options.host, "127.0.0.1");
-    assert_int_equal(options.port, 8000);
-    assert_string_equal(options.data_dir, "./featured-data");
-    assert_int_equal(options.threads, serve_default_threads());
-    assert_int_equal(options.max_memory_bytes, serve_default_memory_bytes());
+    assert_string_equal(options.server.host, "127.0.0.1");
+    assert_int_equal(options.server.port, 8000);
+    assert_string_equal(options.server.data_dir, "./featured-data");
+    assert_int_equal(options.server.threads, serve_default_threads());
+    assert_int_equal(options.server.max_memory_bytes, serve_default_memory_bytes());
     /* the texts of the table say the same as http/http_limits.h */
-    assert_int_equal(options.limits.header_bytes, limits.header_bytes);
-    assert_int_equal(options.limits.target_bytes, limits.target_bytes);
-    assert_int_equal(options.limits.body_bytes, limits.body_bytes);
-    assert_int_equal(options.limits.bulk_body_bytes, limits.bulk_body_bytes);
-    assert_int_equal(options.limits.idle_timeout_ms, limits.idle_timeout_ms);
-    assert_int_equal(options.limits.read_timeout_ms, limits.read_timeout_ms);
-    assert_int_equal(options.limits.write_timeout_ms, limits.write_timeout_ms);
-    assert_int_equal(options.limits.connections, limits.connections);
-    assert_int_equal(options.drain_timeout_ms, 10000);
-    assert_int_equal(options.fsync, LOG_FSYNC_ALWAYS);
-    assert_int_equal(options.fsync_interval_ms, 1000);
-    assert_int_equal(options.snapshot_interval_ms, 3600000);
-    assert_int_equal(options.snapshot_log_bytes, 256 << 20);
-    assert_int_equal(options.log_segment_bytes, LOG_SEGMENT_BYTES_DEFAULT);
-    assert_int_equal(options.log_retention_ms, 0);
-    assert_false(options.recover_truncate);
-    assert_null(options.cors_origin);
-    assert_null(options.database_url);
-    assert_false(options.strict);
+    assert_int_equal(options.server.limits.header_bytes, limits.header_bytes);
+    assert_int_equal(options.server.limits.target_bytes, limits.target_bytes);
+    assert_int_equal(options.server.limits.body_bytes, limits.body_bytes);
+    assert_int_equal(options.server.limits.bulk_body_bytes, limits.bulk_body_bytes);
+    assert_int_equal(options.server.limits.idle_timeout_ms, limits.idle_timeout_ms);
+    assert_int_equal(options.server.limits.read_timeout_ms, limits.read_timeout_ms);
+    assert_int_equal(options.server.limits.write_timeout_ms, limits.write_timeout_ms);
+    assert_int_equal(options.server.limits.connections, limits.connections);
+    assert_int_equal(options.server.drain_timeout_ms, 10000);
+    assert_int_equal(options.server.fsync, LOG_FSYNC_ALWAYS);
+    assert_int_equal(options.server.fsync_interval_ms, 1000);
+    assert_int_equal(options.server.snapshot_interval_ms, 3600000);
+    assert_int_equal(options.server.snapshot_log_bytes, 256 << 20);
+    assert_int_equal(options.server.log_segment_bytes, LOG_SEGMENT_BYTES_DEFAULT);
+    assert_int_equal(options.server.log_retention_ms, 0);
+    assert_false(options.server.recover_truncate);
+    assert_null(options.server.cors_origin);
+    assert_null(options.server.database_url);
+    assert_false(options.server.strict);
     assert_int_equal(options.log_level, LOG_INFO);
     serve_options_fini(&options);
 }
@@ -79,29 +79,29 @@ static void every_option_arrives(void **state)
                            "--snapshot-log-bytes=1M", "--log-segment-bytes=64KiB",
                            "--log-retention=7d", "--recover=truncate"),
                      CLI_CONTINUE);
-    assert_string_equal(options.host, "::1");
-    assert_int_equal(options.port, 0);
-    assert_string_equal(options.data_dir, "/x");
-    assert_int_equal(options.threads, 3);
-    assert_int_equal(options.max_memory_bytes, UINT64_C(1) << 30);
-    assert_int_equal(options.limits.header_bytes, 8192);
-    assert_int_equal(options.limits.body_bytes, 1 << 20);
-    assert_int_equal(options.limits.bulk_body_bytes, UINT64_C(2) << 30);
-    assert_int_equal(options.limits.connections, 5);
-    assert_int_equal(options.limits.idle_timeout_ms, 2000);
-    assert_int_equal(options.limits.read_timeout_ms, 3000);
-    assert_int_equal(options.limits.write_timeout_ms, 60000);
-    assert_int_equal(options.drain_timeout_ms, 0);
-    assert_string_equal(options.cors_origin, "https://a.example:8443");
-    assert_true(options.strict);
+    assert_string_equal(options.server.host, "::1");
+    assert_int_equal(options.server.port, 0);
+    assert_string_equal(options.server.data_dir, "/x");
+    assert_int_equal(options.server.threads, 3);
+    assert_int_equal(options.server.max_memory_bytes, UINT64_C(1) << 30);
+    assert_int_equal(options.server.limits.header_bytes, 8192);
+    assert_int_equal(options.server.limits.body_bytes, 1 << 20);
+    assert_int_equal(options.server.limits.bulk_body_bytes, UINT64_C(2) << 30);
+    assert_int_equal(options.server.limits.connections, 5);
+    assert_int_equal(options.server.limits.idle_timeout_ms, 2000);
+    assert_int_equal(options.server.limits.read_timeout_ms, 3000);
+    assert_int_equal(options.server.limits.write_timeout_ms, 60000);
+    assert_int_equal(options.server.drain_timeout_ms, 0);
+    assert_string_equal(options.server.cors_origin, "https://a.example:8443");
+    assert_true(options.server.strict);
     assert_int_equal(options.log_level, LOG_DEBUG);
-    assert_int_equal(options.fsync, LOG_FSYNC_NEVER);
-    assert_int_equal(options.fsync_interval_ms, 5000);
-    assert_int_equal(options.snapshot_interval_ms, 90000);
-    assert_int_equal(options.snapshot_log_bytes, 1 << 20);
-    assert_int_equal(options.log_segment_bytes, 64 << 10);
-    assert_int_equal(options.log_retention_ms, INT64_C(7) * 86400000);
-    assert_true(options.recover_truncate);
+    assert_int_equal(options.server.fsync, LOG_FSYNC_NEVER);
+    assert_int_equal(options.server.fsync_interval_ms, 5000);
+    assert_int_equal(options.server.snapshot_interval_ms, 90000);
+    assert_int_equal(options.server.snapshot_log_bytes, 1 << 20);
+    assert_int_equal(options.server.log_segment_bytes, 64 << 10);
+    assert_int_equal(options.server.log_retention_ms, INT64_C(7) * 86400000);
+    assert_true(options.server.recover_truncate);
     serve_options_fini(&options);
 }
 
@@ -111,7 +111,7 @@ static void the_database_url_is_hidden(void **state)
     char wrong[] = "postgresql://u:se/cret@db/features";
     (void)state;
     assert_int_equal(PARSE("--database-url", url), CLI_CONTINUE);
-    assert_string_equal(options.database_url, "postgresql://u:secret@db/features");
+    assert_string_equal(options.server.database_url, "postgresql://u:secret@db/features");
     assert_string_equal(url, "*********************************");
     serve_options_fini(&options);
     assert_int_equal(PARSE("--database-url", wrong), CLI_USAGE);
@@ -122,11 +122,11 @@ static void each_word_of_fsync(void **state)
 {
     (void)state;
     assert_int_equal(PARSE("--fsync", "interval", "--snapshot-interval=0"), CLI_CONTINUE);
-    assert_int_equal(options.fsync, LOG_FSYNC_INTERVAL);
-    assert_int_equal(options.snapshot_interval_ms, 0);
+    assert_int_equal(options.server.fsync, LOG_FSYNC_INTERVAL);
+    assert_int_equal(options.server.snapshot_interval_ms, 0);
     serve_options_fini(&options);
     assert_int_equal(PARSE("--fsync", "always"), CLI_CONTINUE);
-    assert_int_equal(options.fsync, LOG_FSYNC_ALWAYS);
+    assert_int_equal(options.server.fsync, LOG_FSYNC_ALWAYS);
     serve_options_fini(&options);
 }
 
@@ -136,7 +136,7 @@ static void recover_is_no_setting(void **state)
     (void)state;
     setenv("FEATURED_RECOVER", "truncate", 1);
     assert_int_equal(PARSE("--"), CLI_CONTINUE);
-    assert_false(options.recover_truncate);
+    assert_false(options.server.recover_truncate);
     unsetenv("FEATURED_RECOVER");
     serve_options_fini(&options);
 }
@@ -145,7 +145,7 @@ static void no_host_is_every_address(void **state)
 {
     (void)state;
     assert_int_equal(PARSE("--listen", ":8000"), CLI_CONTINUE);
-    assert_string_equal(options.host, "::");
+    assert_string_equal(options.server.host, "::");
     serve_options_fini(&options);
 }
 
