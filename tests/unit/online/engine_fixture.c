@@ -22,6 +22,20 @@ int64_t fixture_wall_us(void)
     return atomic_load(&wall_us);
 }
 
+void fixture_remove_log(struct file_system *files, const char *directory)
+{
+    uint64_t *lsns;
+    uint32_t count;
+    char path[64];
+    assert_true(status_is_ok(
+        log_list_files(files, directory, LOG_SEGMENT_SUFFIX, &lsns, &count, NULL)));
+    for (uint32_t i = 0; i < count; i++) {
+        log_file_path(directory, lsns[i], LOG_SEGMENT_SUFFIX, path, sizeof(path));
+        assert_int_equal(files->remove(files, path), 0);
+    }
+    memory_free(lsns);
+}
+
 struct engine *fixture_engine(struct fixture *fixture)
 {
     return CONTAINER_OF(fixture->store, struct engine, store);

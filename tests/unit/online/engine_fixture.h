@@ -68,6 +68,8 @@ status fixture_await(struct fixture *fixture); /* the same, of a store that is b
 status fixture_restart(struct fixture *fixture); /* both */
 /* While stopped: the catalog is built anew, with other slots, as a process does at its start. */
 void fixture_forget_slots(struct fixture *fixture);
+/* All segments of the folder, as somebody might do. */
+void fixture_remove_log(struct file_system *files, const char *directory);
 struct engine *fixture_engine(struct fixture *fixture);
 
 /* These publish a new image. A feature is known by its number, from 0. */

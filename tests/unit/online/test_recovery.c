@@ -523,21 +523,6 @@ static void an_older_snapshot_is_as_good(void **state)
     bed_close(&bed);
 }
 
-static void remove_log(struct bed *bed)
-{
-    struct file_system *files = sim_files_system(bed->sim);
-    uint64_t *lsns;
-    uint32_t count;
-    char path[64];
-    assert_true(status_is_ok(
-        log_list_files(files, DATA "/log", LOG_SEGMENT_SUFFIX, &lsns, &count, NULL)));
-    for (uint32_t i = 0; i < count; i++) {
-        log_file_path(DATA "/log", lsns[i], LOG_SEGMENT_SUFFIX, path, sizeof(path));
-        assert_int_equal(files->remove(files, path), 0);
-    }
-    memory_free(lsns);
-}
-
 static void a_damaged_snapshot_alone_is_refused(void **state)
 {
     (void)state;
@@ -548,7 +533,7 @@ static void a_damaged_snapshot_alone_is_refused(void **state)
     put_three(&bed);
     snapshot(&bed);
     stop_hard(&bed);
-    remove_log(&bed);
+    fixture_remove_log(sim_files_system(bed.sim), DATA "/log");
     path_of(4, path);
     sim_files_flip(bed.sim, path, 200, 1);
     expect_damage(&bed, "--recover truncate");
@@ -593,7 +578,7 @@ static void what_was_given_up_is_not_missed_again(void **state)
     stop_hard(&bed);
     path_of(LSN + 1, path);
     sim_files_flip(bed.sim, path, 200, 1);
-    remove_log(&bed);
+    fixture_remove_log(sim_files_system(bed.sim), DATA "/log");
     expect_damage(&bed, "--recover truncate");
     bed.fixture->options.recover_truncate = true;
     expect_started(&bed);
@@ -651,7 +636,7 @@ static void every_byte_of_a_snapshot_counts(void **state)
     path_of(4, path);
     flip_every_byte(&bed, path, &refused, &started); /* the log still has everything */
     assert_int_equal(refused, 0);
-    remove_log(&bed);
+    fixture_remove_log(sim_files_system(bed.sim), DATA "/log");
     started = 0;
     flip_every_byte(&bed, path, &refused, &started);
     assert_int_equal(started, 0);

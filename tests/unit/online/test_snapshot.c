@@ -80,21 +80,6 @@ static uint32_t unfinished(struct bed *bed)
     return list(bed, DATA "/snapshot", LOG_SNAPSHOT_SUFFIX LOG_NEW_SUFFIX, &lsn);
 }
 
-static void remove_log(struct bed *bed)
-{
-    struct file_system *files = sim_files_system(bed->sim);
-    uint64_t *lsns;
-    uint32_t count;
-    char path[64];
-    assert_true(status_is_ok(
-        log_list_files(files, DATA "/log", LOG_SEGMENT_SUFFIX, &lsns, &count, NULL)));
-    for (uint32_t i = 0; i < count; i++) {
-        log_file_path(DATA "/log", lsns[i], LOG_SEGMENT_SUFFIX, path, sizeof(path));
-        assert_int_equal(files->remove(files, path), 0);
-    }
-    memory_free(lsns);
-}
-
 static const float floats[] = {1.5f, -2.5f, 0, 3, 4, 5, 6, 7, 8, 9, 10, 11};
 
 /* A value of each type; `n` tells short ones from long ones. */
@@ -187,7 +172,8 @@ static void every_kind_of_cell_comes_back(void **state)
     uint64_t entities = fixture_metrics(fixture).entities;
     uint64_t lsn = fixture_metrics(fixture).lsn;
     assert_true(status_is_ok(snapshot(&bed)));
-    remove_log(&bed); /* all must come from the snapshot */
+    /* All must come from the snapshot. */
+    fixture_remove_log(sim_files_system(bed.sim), DATA "/log");
     store_clock_init(&fixture->clock, fixture_wall_us);
     fixture_set_wall(FIXTURE_START_US); /* the wall clock has stepped back */
     kill_and_start(&bed);
