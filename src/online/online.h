@@ -6,15 +6,28 @@
 #ifndef FEATURED_ONLINE_ONLINE_H
 #define FEATURED_ONLINE_ONLINE_H
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "model/catalog.h"
 #include "model/cell.h"
 #include "model/statistics.h"
 #include "runtime/loop.h"
 
+/* A value that somebody else wrote into a row, under no version of ours. */
+struct online_other {
+    str name;
+    struct value value; /* float or string */
+};
+
+struct online_others {
+    const struct online_other *items;
+    uint32_t count;
+};
+
 /* One entity kind, some ids, some of its versions. The cells of one id are one instant. */
 struct online_read {
-    const struct catalog_entity *entity;
+    str entity_name;
+    const struct catalog_entity *entity; /* NULL: nobody registered it; then there are no versions */
     const str *entity_ids;
     uint32_t id_count; /* at most ONLINE_READ_IDS_MAX: callers slice larger batches */
     const struct catalog_version *const *versions; /* of that entity; an image that is still current
@@ -23,6 +36,9 @@ struct online_read {
     struct cell *cells; /* out: cells[id × version_count + version]; caller's
                            memory; values hold until the loop's next quiescent state,
                            or for stores that answer later until the request's arena is reset */
+    struct arena *arena; /* the request's: what a store that answers later has to keep */
+    struct online_others *others; /* out, id_count of them, or NULL: not asked for. Only for drivers
+                                     that keep any (keeps_others) */
     struct loop *loop;
     void (*done)(struct online_read *read);
     void *user;
@@ -86,6 +102,24 @@ struct online_erase {
     struct error error;
 };
 
+/* The ids of one entity, some at a time and in no order. An id that is there from the first call to the
+ * last comes at least once. */
+struct online_scan {
+    struct loop *loop;
+    void (*done)(struct online_scan *scan);
+    void *user;
+    struct arena *arena; /* caller's: for the ids and the cursor */
+    str entity_name;
+    const struct catalog_entity *entity; /* NULL: nobody registered it */
+    str cursor;     /* empty: from the beginning; else next_cursor of the call before */
+    uint32_t limit; /* about so many ids; none at all is possible before the end */
+    const str *entity_ids; /* out */
+    uint32_t id_count;
+    str next_cursor; /* out: empty: that was all */
+    status status;   /* out: INVALID for a cursor that is none */
+    struct error error;
+};
+
 /* A copy of the live statistics, taken in LSN order with the writes. */
 struct online_statistics {
     struct loop_task task; /* private; first */
@@ -129,6 +163,35 @@ struct online_durability {
     uint64_t recovery_cut_bytes;
 };
 
+/* A store beyond the process: its connections, and what became of commands. */
+struct online_remote {
+    bool enabled; /* the rest is 0 otherwise */
+    bool is_cluster;
+    uint64_t commands;
+    uint64_t batches; /* writes to sockets: commands / batches is the pipelining */
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+    uint64_t refused; /* never sent: away, breaker open, too much waiting */
+    uint64_t lost;    /* sent, not answered */
+    uint64_t timeouts;
+    uint64_t errors; /* error replies */
+    uint64_t connects;
+    uint64_t connect_failures;
+    uint64_t moved;
+    uint64_t asked;
+    uint64_t retried;
+    uint64_t refreshes;
+    uint64_t nodes;       /* now */
+    uint64_t links;       /* now */
+    uint64_t links_ready; /* now */
+    uint64_t pending;     /* now */
+    uint64_t rows_damaged;  /* rows read whose event times could not be understood */
+    uint64_t script_loads;
+    uint64_t rows_tidied;   /* of dropped features or with another TTL, by the paced scan */
+    uint64_t statistics_failures; /* merges that have to be tried again */
+    int64_t clock_offset_us; /* of the store's clock against ours, when last looked */
+};
+
 /* Figures for /metrics, readable by any thread. */
 struct online_metrics {
     uint64_t entities;         /* rows held, all entities */
@@ -141,6 +204,7 @@ struct online_metrics {
     uint64_t lsn;              /* last one published */
     uint64_t writes_queued;    /* requests waiting for the writer */
     struct online_durability durability;
+    struct online_remote remote;
 };
 
 struct online_store {
@@ -148,10 +212,12 @@ struct online_store {
 };
 
 struct online_driver {
-    const char *name; /* "embedded" */
+    const char *name;  /* "embedded", "redis" */
+    bool keeps_others; /* rows may hold what others wrote */
     void (*read)(struct online_store *store, struct online_read *read);
     void (*write)(struct online_store *store, struct online_write *write);
     void (*erase)(struct online_store *store, struct online_erase *erase);
+    void (*scan)(struct online_store *store, struct online_scan *scan);
     void (*statistics)(struct online_store *store, struct online_statistics *request);
     void (*metrics)(struct online_store *store, struct online_metrics *out);
     /* The store's clock: never steps back; what TTL is measured by. Any thread. */
@@ -159,6 +225,9 @@ struct online_driver {
     status (*check)(struct online_store *store, struct error *error) MUST_CHECK;
     /* OK, or why nothing can be written although reading goes on. Any thread. */
     status (*check_ingestion)(struct online_store *store, struct error *error) MUST_CHECK;
+    /* Ends what the store has on the loops: called on the first one, when no request is under way;
+     * `drained` there too. NULL: nothing to end. */
+    void (*drain)(struct online_store *store, void (*drained)(void *user), void *user);
     void (*close)(struct online_store *store); /* ends its threads, frees */
 };
 
@@ -175,6 +244,11 @@ static inline void online_write(struct online_store *store, struct online_write 
 static inline void online_erase(struct online_store *store, struct online_erase *erase)
 {
     store->driver->erase(store, erase);
+}
+
+static inline void online_scan(struct online_store *store, struct online_scan *scan)
+{
+    store->driver->scan(store, scan);
 }
 
 static inline int64_t online_now_us(struct online_store *store)

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "model/catalog.h"
 #include "model/definition.h"
+#include "model/statistics.h"
 #include "runtime/loop.h"
 
 enum registry_operation {
@@ -21,8 +22,27 @@ enum registry_operation {
     REGISTRY_CREATE_SERVICE,   /* service; CONFLICT if the name is known */
     REGISTRY_PUT_SERVICE,      /* service; creates or replaces, resolving its names anew */
     REGISTRY_DELETE_SERVICE,   /* name */
+    REGISTRY_STATISTICS,       /* statistics: merges, then reads; no new revision */
     REGISTRY_REFRESH,          /* the image is as new as the database was when this was submitted */
 };
+
+/* Statistics that several servers share (design.md §7): what each has seen since its last merge. */
+struct registry_statistics_delta {
+    uint64_t version_id; /* unknown ones (dropped meanwhile) are passed over */
+    struct statistics delta;
+};
+
+struct registry_statistics {
+    const struct registry_statistics_delta *deltas; /* all or nothing, and at most once for each */
+    uint32_t delta_count;                           /* (source, number) */
+    str source;      /* who merges: at most REGISTRY_SOURCE_MAX bytes */
+    uint64_t number; /* grows by one with each; a request sent again has the same */
+    const uint64_t *version_ids;
+    uint32_t count;
+    struct statistics *out; /* of each of them, after the merge; of unknown ones empty */
+};
+
+#define REGISTRY_SOURCE_MAX 64u
 
 struct registry_request {
     struct loop_task task; /* private; first */
@@ -34,6 +54,7 @@ struct registry_request {
     /* in */
     const struct feature_definition *definition;
     const struct service_definition *service;
+    const struct registry_statistics *statistics;
     int64_t feature_id;
     str name;
     uint32_t version;

@@ -1,0 +1,56 @@
+/* One command on its way to Redis and back. Whoever embeds it owns it; it is the client's between
+ * redis_client_submit() (or redis_link_send()) and the call of `done`, on the same loop. */
+#ifndef FEATURED_ONLINE_REDIS_REDIS_COMMAND_H
+#define FEATURED_ONLINE_REDIS_REDIS_COMMAND_H
+
+#include <hiredis/hiredis.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+
+enum redis_lane {
+    REDIS_LANE_READ,  /* short answers that somebody waits for; may go to a replica if so configured */
+    REDIS_LANE_WRITE, /* writes, and what is long: behind them no read has to wait */
+};
+
+enum redis_outcome {
+    REDIS_ANSWERED, /* `reply` is what the server said, errors that are not ours to mend included */
+    REDIS_REFUSED,  /* never sent: away, breaker open, or too much waiting */
+    REDIS_LOST,     /* sent, no answer: connection lost or time-out; a write may have happened */
+};
+
+struct redis_command {
+    /* set by the owner */
+    str bytes;     /* RESP, borrowed until `done`: redis_format() */
+    uint32_t slot; /* redis_slot() of its key, or REDIS_SLOT_ANY */
+    enum redis_lane lane;
+    /* The reply holds until `done` returns; NULL unless REDIS_ANSWERED. */
+    void (*done)(struct redis_command *command, enum redis_outcome outcome, const redisReply *reply);
+    void *user;
+    /* private to link and client */
+    struct redis_command *next;
+    void *owner;
+    int64_t sent_ns;
+    int64_t deadline_ns;
+    uint32_t redirections;
+    uint32_t node;
+    bool asking;
+};
+
+#define REDIS_SLOTS 16384u
+#define REDIS_SLOT_ANY UINT32_MAX /* any node: PING, TIME, SCRIPT … */
+
+/* CRC-16/XMODEM of the key, or of what stands in its first non-empty {braces}, modulo 16384 (Redis
+ * Cluster specification, "Hash tags"). */
+uint32_t redis_slot(str key);
+
+/* The arguments as one RESP array of bulk strings, in the arena. False: no memory. */
+MUST_CHECK bool redis_format(struct arena *arena, const str *arguments, uint32_t count, str *out);
+
+/* What to tell a client about an outcome that is not an answer: UNAVAILABLE. */
+status redis_outcome_error(enum redis_outcome outcome, struct error *error);
+/* What to tell about an error reply: UNAVAILABLE (LOADING, CLUSTERDOWN, READONLY, NOAUTH …),
+ * STORE_FULL (OOM), else INTERNAL, with the server's words. */
+status redis_reply_error(const redisReply *reply, struct error *error);
+
+#endif

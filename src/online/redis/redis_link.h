@@ -1,0 +1,62 @@
+/* One connection to one node, of one event loop, that makes itself again. hiredis' asynchronous context
+ * on libuv.
+ *
+ *   CONNECTING → READY → (lost, or a command timed out) → BACKOFF → CONNECTING …
+ *
+ * CONNECTING covers name, TCP or Unix socket, TLS, HELLO 3 (or AUTH where the server is older), SELECT,
+ * READONLY and the first PING: a server that accepts but does not answer (stopped, half open) never gets
+ * READY. The first time commands wait, bounded, for the connection; in BACKOFF, and in CONNECTING after
+ * a failure, they are refused at once: that is the circuit breaker. BACKOFF grows from 50 ms to 5 s,
+ * each with jitter of half of it.
+ *
+ * What is sent within one iteration of the loop leaves in one write. Commands are answered in order.
+ * The oldest one unanswered for `timeout_ms` ends the connection, and all that were sent are LOST. */
+#ifndef FEATURED_ONLINE_REDIS_REDIS_LINK_H
+#define FEATURED_ONLINE_REDIS_REDIS_LINK_H
+
+#include "online/redis/redis_command.h"
+#include "online/redis/redis_url.h"
+#include "runtime/loop.h"
+
+enum redis_link_state { REDIS_LINK_CONNECTING, REDIS_LINK_READY, REDIS_LINK_BACKOFF };
+
+struct redis_counters;
+
+struct redis_link_options {
+    struct loop *loop;
+    const struct redis_url *url;    /* user, password, database, TLS; socket path */
+    struct redis_address address;   /* of this node, unless a Unix socket */
+    void *tls;                      /* redis_link_tls_create(), NULL without TLS; shared by links */
+    bool read_only;                 /* a replica: READONLY */
+    int64_t timeout_ms;             /* connecting, and each command */
+    uint32_t max_pending;           /* commands sent or waiting; beyond: refused */
+    uint64_t max_pending_bytes;     /* of them */
+    struct redis_counters *counters; /* of the loop */
+    /* On each change of state; not during redis_link_create(). May be NULL. */
+    void (*changed)(void *user, struct redis_link *link, enum redis_link_state state);
+    void *user;
+};
+
+struct redis_link;
+
+MUST_CHECK status redis_link_tls_create(const struct redis_url *url, void **out,
+                                        struct error *error);
+void redis_link_tls_destroy(void *tls);
+
+/* Begins to connect at once. NULL: no memory. */
+struct redis_link *redis_link_create(const struct redis_link_options *options);
+/* What is unanswered is answered LOST or REFUSED, in this call; then `closed` is called, when the
+ * handles are, and the link is gone. */
+void redis_link_close(struct redis_link *link, void (*closed)(void *user), void *user);
+/* `done` may be called before it returns (REFUSED). */
+void redis_link_send(struct redis_link *link, struct redis_command *command);
+/* The same two bytes strings in a row, the second's answer to the command, the first's dropped: ASKING. */
+void redis_link_send_after(struct redis_link *link, str first, struct redis_command *command);
+enum redis_link_state redis_link_state(const struct redis_link *link);
+/* Why it is not READY: borrowed, until the state changes. */
+const struct error *redis_link_failure(const struct redis_link *link);
+/* The server said that it is part of a cluster ("mode" of HELLO, else INFO). Once READY. */
+bool redis_link_is_cluster(const struct redis_link *link);
+uint32_t redis_link_pending(const struct redis_link *link);
+
+#endif
