@@ -183,9 +183,41 @@ class Redis(Server):
             if got != workload.values(n):
                 raise RuntimeError(f"Redis answers {got} for user {n}")
 
+    def benchmark_hmget(self, connections):
+        """Requests per second of redis-benchmark, which asks for one user all the time."""
+        done = subprocess.run(pinned(GENERATOR_CORE, [
+            "redis-benchmark", "-p", self.port, "-c", connections, "-n", 200000, "-q", "--csv",
+            "HMGET", f"user:{workload.user_id(0)}:features", *workload.FEATURES]),
+            capture_output=True, text=True, check=True)
+        return float(done.stdout.strip().splitlines()[-1].split('","')[1].strip('"'))
+
     def stop(self):
         self.socket.close()
         super().stop()
+
+
+class FastAPI(Server):
+    """fastapi_service.py under uvicorn, one worker, on a Redis that holds the users."""
+
+    def __init__(self, directory, redis_port):
+        port = free_port()
+        here = os.path.dirname(os.path.abspath(__file__))
+        python = os.path.join(os.path.dirname(here), ".venv/bin/python")
+        super().__init__([python, "-m", "uvicorn", "fastapi_service:app", "--app-dir", here, "--port",
+                          port, "--log-level", "warning", "--no-access-log"], directory + ".log",
+                         stdout=subprocess.DEVNULL,
+                         env={**os.environ, "REDIS_URL": f"redis://127.0.0.1:{redis_port}"})
+        self.wait_for_port(port, seconds=30)
+
+    def check(self, numbers):
+        for n in numbers:
+            got = json.loads(raw_answer(self.port, workload.single_read(n)).split(b"\r\n\r\n")[1])
+            if tuple(got["features"].values()) != workload.values(n):
+                raise RuntimeError(f"FastAPI answers {got} for user {n}")
+        batch = raw_answer(self.port, workload.batch_read(numbers)).split(b"\r\n\r\n", 1)[1]
+        if [tuple(row["features"].values()) for row in json.loads(batch)] != [
+                workload.values(n) for n in numbers]:
+            raise RuntimeError("FastAPI answers a batch wrongly")
 
 
 class Postgres(Server):
