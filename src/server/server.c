@@ -20,6 +20,7 @@
 #include "server/data_dir.h"
 #include "server/data_registry.h"
 #include "server/embedded.h"
+#include "server/notify.h"
 
 #define ASSETS_MAX 8
 #define PROGRESS_MS 1000 /* a line on standard error while recovering */
@@ -43,7 +44,8 @@ struct server {
     uv_signal_t terminate;
     uv_signal_t interrupt;
     uv_signal_t snapshot;
-    uv_timer_t progress;
+    uv_timer_t progress; /* then the watchdog's */
+    struct notify notify;
     bool handles_open;
     int64_t started_ns;
     bool serving; /* start() is through: what is posted to the first loop may act on all of it */
@@ -122,7 +124,22 @@ static void stop(struct server *server)
 {
     server->stopping = true;
     uv_timer_stop(&server->progress);
+    notify_stopping(&server->notify);
     http_server_drain(server->http, server->options->drain_timeout_ms, drained, server);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    notify_tick(&server->notify);
+}
+
+static void tell_manager(struct server *server)
+{
+    uint64_t tick_ms = notify_ready(&server->notify);
+    uv_timer_stop(&server->progress);
+    if (tick_ms > 0)
+        ASSERT(uv_timer_start(&server->progress, on_tick, tick_ms, tick_ms) == 0);
 }
 
 /* On the first loop. */
@@ -132,9 +149,9 @@ static void on_recovered(struct loop_task *task)
     if (!server->serving || server->stopping)
         return;
     if (status_is_ok(server->recovered)) {
-        uv_timer_stop(&server->progress);
         log_recovered(server);
         announce(server);
+        tell_manager(server);
     } else {
         server->failed = true;
         stop(server);
@@ -222,9 +239,11 @@ static void on_progress(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     unsigned permille;
-    if (engine_progress(server->online, &permille))
-        log_event(LOG_INFO, "recovering", "permille=%u seconds=%lld", permille,
-                  (long long)seconds_since(server->started_ns));
+    if (!engine_progress(server->online, &permille))
+        return;
+    log_event(LOG_INFO, "recovering", "permille=%u seconds=%lld", permille,
+              (long long)seconds_since(server->started_ns));
+    notify_recovering(&server->notify, permille);
 }
 
 static status open_handles(struct server *server, struct error *error)
@@ -350,6 +369,7 @@ static status init_loops(struct server *server, struct error *error)
 static status start(struct server *server, struct error *error)
 {
     server->started_ns = clock_monotonic_ns();
+    notify_init(&server->notify);
     raise_file_limit();
     hash_seed_init();
     epoch_init(&server->epoch);
