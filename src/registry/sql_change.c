@@ -8,6 +8,7 @@
 #include "model/definition_change.h"
 #include "model/limits.h"
 #include "registry/sql_rows.h"
+#include "registry/sql_statistics.h"
 
 struct change {
     struct sql_connection *connection;
@@ -411,6 +412,8 @@ status sql_change_apply(struct sql_connection *connection, struct arena *arena, 
         return change_service(&change);
     case REGISTRY_DELETE_SERVICE:
         return delete_service(&change);
+    case REGISTRY_STATISTICS:
+        return sql_statistics_merge(connection, arena, now_us, request->statistics, error);
     case REGISTRY_REFRESH: /* changes nothing: sql_follow.c */
         break;
     }

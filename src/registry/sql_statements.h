@@ -41,8 +41,19 @@ enum sql_statement {
     SQL_SERVICE_FEATURES_DELETE, /* $1 service id */
     SQL_SERVICE_FEATURE_INSERT,
 
+    /* $1 first, $2 last → the columns of sql_statistics.c of the versions there are between them,
+     * in order of id; null but for the id if nothing was counted yet */
+    SQL_STATISTICS_GET,
+    SQL_STATISTICS_PUT, /* SQL_STATISTICS_PUT_ROWS times these columns; no row if the id is null */
+    SQL_MERGE_GET,      /* $1 source → number */
+    SQL_MERGE_PUT,      /* $1 source, $2 number, $3 merged_at */
+    SQL_MERGES_FORGET,  /* $1 merged_at: earlier ones */
+
     SQL_STATEMENT_COUNT,
 };
+
+#define SQL_STATISTICS_PUT_ROWS 16
+#define SQL_STATISTICS_PUT_PARAMETERS (SQL_STATISTICS_PUT_ROWS * 8)
 
 extern const char *const SQL_STATEMENTS[SQL_STATEMENT_COUNT];
 

@@ -193,7 +193,7 @@ def test_servers_may_start_at_once(backend, tmp_path, database):
             server.launch()
         for server in running:
             assert "ready on" in server.first_line(), server.log()
-        assert postgres.shared().sql("SELECT count(*) FROM schema_migrations", database) == "1"
+        assert postgres.shared().sql("SELECT count(*) FROM schema_migrations", database) == "2"
         for server in running:
             server.stop()
     finally:

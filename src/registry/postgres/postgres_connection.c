@@ -15,7 +15,7 @@
 #define PATIENCE_MS 3000
 #define DRIP_FACTOR 10 /* a server that says a little all the time gets so much patience */
 #define COLUMNS_MAX 32
-#define PARAMETERS_MAX 32
+#define PARAMETERS_MAX SQL_STATISTICS_PUT_PARAMETERS
 #define PARAMETER_BYTES_MAX ((size_t)64 << 20)
 #define PREPARE_BYTES_MAX ((size_t)64 << 10)
 

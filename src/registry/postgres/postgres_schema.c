@@ -170,12 +170,24 @@ static status create_tables(struct postgres_connection *connection, struct error
     return postgres_connection_script(connection, CREATE_TRIGGERS, error);
 }
 
+/* Which of its merges of statistics each server has made last (sql_statistics.h). */
+static status create_merges(struct postgres_connection *connection, struct error *error)
+{
+    return postgres_connection_script(connection,
+                                      "CREATE TABLE statistics_merges ("
+                                      " source text PRIMARY KEY,"
+                                      " number bigint NOT NULL,"
+                                      " merged_at timestamptz NOT NULL)",
+                                      error);
+}
+
 /* Only ever appended to: number = place in the list. */
 static const struct migration {
     const char *name;
     status (*apply)(struct postgres_connection *connection, struct error *error);
 } MIGRATIONS[] = {
     {"create the registry", create_tables},
+    {"remember merges of statistics", create_merges},
 };
 
 #define NEWEST ((int64_t)ARRAY_LEN(MIGRATIONS))
@@ -202,12 +214,13 @@ static status record_migration(struct postgres_connection *connection, int64_t n
                                const char *name, struct error *error)
 {
     const struct sql_value row[] = {sql_integer(number), sql_text(str_from_cstr(name))};
-    TRY(postgres_connection_script(connection,
-                                   "CREATE TABLE IF NOT EXISTS schema_migrations ("
-                                   " version bigint PRIMARY KEY,"
-                                   " name text NOT NULL,"
-                                   " applied_at timestamptz NOT NULL)",
-                                   error));
+    if (number == 1)
+        TRY(postgres_connection_script(connection,
+                                       "CREATE TABLE schema_migrations ("
+                                       " version bigint PRIMARY KEY,"
+                                       " name text NOT NULL,"
+                                       " applied_at timestamptz NOT NULL)",
+                                       error));
     return postgres_connection_run(
         connection,
         "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, now())", row,

@@ -81,12 +81,24 @@ static status create_tables(struct sqlite_connection *connection, struct error *
     return adopted ? sqlite_adopt_features(connection, error) : OK;
 }
 
+/* Which of its merges of statistics each server has made last (sql_statistics.h). */
+static status create_merges(struct sqlite_connection *connection, struct error *error)
+{
+    return sqlite_connection_script(connection,
+                                    "CREATE TABLE statistics_merges ("
+                                    " source TEXT PRIMARY KEY,"
+                                    " number INTEGER NOT NULL,"
+                                    " merged_at TEXT NOT NULL)",
+                                    error);
+}
+
 /* Only ever appended to: number = place in the list. */
 static const struct migration {
     const char *name;
     status (*apply)(struct sqlite_connection *connection, struct error *error);
 } MIGRATIONS[] = {
     {"create the registry", create_tables},
+    {"remember merges of statistics", create_merges},
 };
 
 static status record_migration(struct sqlite_connection *connection, int number, const char *name,

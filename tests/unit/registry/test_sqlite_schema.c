@@ -13,7 +13,7 @@ static void a_new_registry_is_empty(void **state)
     assert_int_equal(catalog_of(f)->feature_count, 0);
     assert_int_equal(catalog_of(f)->revision, 0);
     assert_true(status_is_ok(f->registry->driver->check(f->registry, &error)));
-    assert_int_equal(query(f, "SELECT max(version) FROM schema_migrations"), 1);
+    assert_int_equal(query(f, "SELECT max(version) FROM schema_migrations"), 2);
     assert_true(query(f, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'"));
 }
 
