@@ -214,6 +214,8 @@ struct online_store {
 struct online_driver {
     const char *name;  /* "embedded", "redis" */
     bool keeps_others; /* rows may hold what others wrote */
+    bool answers_later; /* reads mostly complete in a later iteration, and cells, others and what
+                           they point to are always in the read's arena */
     void (*read)(struct online_store *store, struct online_read *read);
     void (*write)(struct online_store *store, struct online_write *write);
     void (*erase)(struct online_store *store, struct online_erase *erase);

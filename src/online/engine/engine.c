@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "online/engine/engine_state.h"
+#include "online/engine/scan.h"
 #include "online/engine/snapshot.h"
 #include "online/engine/sweeper.h"
 #include "online/engine/writer.h"
@@ -42,9 +43,17 @@ static void fill_not_found(struct cell *cells, size_t count)
         cells[i].state = CELL_NOT_FOUND;
 }
 
+/* NULL: nobody registered the entity, or nothing of it was ever written. */
+static const struct table *table_of(const struct engine *engine,
+                                    const struct catalog_entity *entity)
+{
+    ASSERT(entity == NULL || entity->index < LIMIT_ENTITIES);
+    return entity ? engine_table(engine, entity->index) : NULL;
+}
+
 static void read_rows(struct engine *engine, const struct online_read *read)
 {
-    const struct table *table = engine_table(engine, read->entity->index);
+    const struct table *table = table_of(engine, read->entity);
     if (table == NULL) {
         fill_not_found(read->cells, (size_t)read->id_count * read->version_count);
         return;
@@ -66,7 +75,7 @@ static void engine_read(struct online_store *store, struct online_read *read)
     _Static_assert(ONLINE_READ_IDS_MAX <= TABLE_BATCH_MAX, "a read is one batch");
     ASSERT(read->id_count <= ONLINE_READ_IDS_MAX);
     ASSERT(epoch_is_online(read->loop->reader));
-    ASSERT(read->entity->index < LIMIT_ENTITIES);
+    ASSERT(read->others == NULL); /* nobody else writes here */
     read->status = engine_check_ready(engine_of(store), read->error);
     if (status_is_ok(read->status))
         read_rows(engine_of(store), read);
@@ -81,6 +90,16 @@ static void engine_write(struct online_store *store, struct online_write *write)
 static void engine_erase(struct online_store *store, struct online_erase *erase)
 {
     writer_submit_erase(engine_of(store)->writer, erase);
+}
+
+static void engine_scan(struct online_store *store, struct online_scan *scan)
+{
+    const struct engine *engine = engine_of(store);
+    ASSERT(epoch_is_online(scan->loop->reader));
+    scan->status = engine_check_ready(engine, &scan->error);
+    if (status_is_ok(scan->status))
+        scan->status = scan_table(table_of(engine, scan->entity), scan);
+    scan->done(scan);
 }
 
 static void engine_statistics(struct online_store *store, struct online_statistics *request)
@@ -189,6 +208,7 @@ static const struct online_driver driver = {
     .read = engine_read,
     .write = engine_write,
     .erase = engine_erase,
+    .scan = engine_scan,
     .statistics = engine_statistics,
     .metrics = engine_metrics,
     .now_us = engine_now_us,

@@ -186,6 +186,22 @@ const struct row *table_walk_next(struct table_walk *walk)
     return walk_array(walk->array, &walk->position);
 }
 
+const struct row *table_walk_next_between(struct table_walk *walk, uint64_t first, uint64_t last)
+{
+    if (walk->array == 0)
+        return NULL;
+    while (walk->position <= mask_of(walk->array)) {
+        struct table_slot *slot = &slots_of(walk->array)[walk->position++];
+        uint64_t hash = atomic_load_explicit(&slot->hash, memory_order_acquire);
+        if (hash == 0 || hash < first || hash > last)
+            continue;
+        const struct row *row = atomic_load_explicit(&slot->row, memory_order_acquire);
+        if (row != &tombstone)
+            return row;
+    }
+    return NULL;
+}
+
 static void put_row(uintptr_t array, uint64_t hash, struct row *row)
 {
     struct table_slot *slots = slots_of(array);
