@@ -15,24 +15,26 @@
 
 /* Written by one loop, read by whoever answers /metrics. */
 struct redis_counters {
+    /* kept by the links */
     _Alignas(CACHE_LINE_BYTES) _Atomic uint64_t commands; /* sent */
-    _Atomic uint64_t batches;      /* writes to sockets: commands / batches is the pipelining */
+    _Atomic uint64_t batches; /* writes to sockets: commands / batches is the pipelining */
     _Atomic uint64_t bytes_sent;
     _Atomic uint64_t bytes_received;
-    _Atomic uint64_t refused;      /* never sent: away, breaker open, too much waiting */
-    _Atomic uint64_t lost;         /* sent, not answered */
-    _Atomic uint64_t timeouts;     /* connections ended because of one */
-    _Atomic uint64_t errors;       /* error replies handed on */
-    _Atomic uint64_t connects;     /* connections that got ready */
+    _Atomic uint64_t timeouts; /* connections ended because of one */
+    _Atomic uint64_t connects; /* connections that got ready */
     _Atomic uint64_t connect_failures;
+    _Atomic uint64_t links; /* now open */
+    _Atomic uint64_t links_ready;
+    /* kept by the client */
+    _Atomic uint64_t refused; /* handed on as such: away, breaker open, too much waiting */
+    _Atomic uint64_t lost;    /* handed on as such */
+    _Atomic uint64_t errors;  /* error replies handed on */
     _Atomic uint64_t moved;
     _Atomic uint64_t asked;
-    _Atomic uint64_t retried;      /* TRYAGAIN, CLUSTERDOWN, LOADING, READONLY */
-    _Atomic uint64_t refreshes;    /* of the slot map */
-    _Atomic uint64_t nodes;        /* now known */
-    _Atomic uint64_t links;        /* now open */
-    _Atomic uint64_t links_ready;
-    _Atomic uint64_t pending;      /* now waiting for an answer */
+    _Atomic uint64_t retried;   /* TRYAGAIN, CLUSTERDOWN, LOADING, READONLY */
+    _Atomic uint64_t refreshes; /* of the slot map */
+    _Atomic uint64_t nodes;     /* now known */
+    _Atomic uint64_t pending;   /* now waiting for an answer */
 };
 
 struct redis_client_options {

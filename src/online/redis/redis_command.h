@@ -19,6 +19,8 @@ enum redis_outcome {
     REDIS_LOST,     /* sent, no answer: connection lost or time-out; a write may have happened */
 };
 
+struct redis_line;
+
 struct redis_command {
     /* set by the owner */
     str bytes;     /* RESP, borrowed until `done`: redis_format() */
@@ -27,14 +29,21 @@ struct redis_command {
     /* The reply holds until `done` returns; NULL unless REDIS_ANSWERED. */
     void (*done)(struct redis_command *command, enum redis_outcome outcome, const redisReply *reply);
     void *user;
-    /* private to link and client */
+    /* private to the link, from redis_link_send() to the call of `done` */
     struct redis_command *next;
     void *owner;
     int64_t sent_ns;
-    int64_t deadline_ns;
-    uint32_t redirections;
-    uint32_t node;
-    bool asking;
+    /* private to the client, from redis_client_submit() to the call of `done` */
+    void (*finish)(struct redis_command *command, enum redis_outcome outcome,
+                   const redisReply *reply); /* the owner's `done`, while the client's is there */
+    struct redis_line *line; /* it was last sent on */
+    struct redis_command *waiting_next;
+    int64_t deadline_ms; /* of uv_now() */
+    int64_t due_ms;      /* to be tried again */
+    uint16_t redirections;
+    uint16_t attempts;
+    bool pinned;    /* to one node: never redirected */
+    bool to_master; /* a replica could not answer */
 };
 
 #define REDIS_SLOTS 16384u
