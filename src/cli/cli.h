@@ -49,6 +49,7 @@ extern const struct cli_command CLI_APPLY;
 extern const struct cli_command CLI_INGEST;
 extern const struct cli_command CLI_GET;
 extern const struct cli_command CLI_SIMULATE;
+extern const struct cli_command CLI_HEALTH;
 extern const struct cli_command CLI_CHECK;
 extern const struct cli_command CLI_BACKUP;
 extern const struct cli_command CLI_COMPLETION;

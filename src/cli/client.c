@@ -11,10 +11,11 @@
 
 #define SERVER_MAX 1024
 #define CONNECT_TIMEOUT_MS 10000L
-#define REQUEST_TIMEOUT_MS 120000L /* not of uploads: they may take hours */
+#define REQUEST_TIMEOUT_MS 120000L
 
 struct client {
     CURL *curl;
+    long timeout_ms; /* of a request; not of uploads: they may take hours */
     char server[SERVER_MAX];
     char curl_error[CURL_ERROR_SIZE];
 };
@@ -68,6 +69,7 @@ status client_create(const char *server, struct client **out, struct error *erro
     if (client == NULL)
         return error_set(error, STATUS_OUT_OF_MEMORY, "client", "out of memory");
     strcpy(client->server, normalized);
+    client->timeout_ms = REQUEST_TIMEOUT_MS;
     client->curl = curl_easy_init();
     if (client->curl == NULL) {
         client_destroy(client);
@@ -84,6 +86,11 @@ void client_destroy(struct client *client)
     if (client->curl != NULL)
         curl_easy_cleanup(client->curl);
     memory_free(client);
+}
+
+void client_set_timeout(struct client *client, int64_t timeout_ms)
+{
+    client->timeout_ms = (long)timeout_ms;
 }
 
 const char *client_server(const struct client *client)
@@ -229,7 +236,7 @@ status client_request(struct client *client, const char *method, const char *tar
     if (!status_is_ok(result))
         goto out;
     prepare(client, url.data, headers, answer);
-    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, REQUEST_TIMEOUT_MS);
+    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, client->timeout_ms);
     curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
     if (body.len > 0) {
         curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);

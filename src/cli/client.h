@@ -32,6 +32,8 @@ struct client_upload {
 /* `server` is "http://host:port", also without "http://". INVALID if it is no such address. */
 MUST_CHECK status client_create(const char *server, struct client **out, struct error *error);
 void client_destroy(struct client *client);
+/* Instead of the two minutes that a request may take; not of uploads. */
+void client_set_timeout(struct client *client, int64_t timeout_ms);
 /* The server's address as it is used, without a slash at the end. */
 const char *client_server(const struct client *client);
 

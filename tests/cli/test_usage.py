@@ -8,8 +8,8 @@ import pytest
 
 from conftest import ROOT, binary
 
-COMMANDS = ["serve", "apply", "ingest", "get", "simulate", "check", "backup", "completion", "help",
-            "version"]
+COMMANDS = ["serve", "apply", "ingest", "get", "simulate", "health", "check", "backup", "completion",
+            "help", "version"]
 # One that nobody listens on: port 1 of this machine.
 NOBODY = "http://127.0.0.1:1"
 
@@ -54,6 +54,8 @@ def test_every_command_has_help(alone, command):
     (["ingest", "rows.txt"], "give --format ndjson or --format csv"),
     (["ingest", "-"], "standard input does not say its format"),
     (["ingest", "a.csv", "--on-error", "retry"], "expected one of stop|skip"),
+    (["health", "--timeout", "0"], "--timeout '0': expected a time such as 3s"),
+    (["health", "now"], "unexpected 'now'"),
     (["simulate", "--users", "0"], "--users '0': expected a whole number"),
     (["get", "x", "--server", "ftp://h"], "expected an address such as http://127.0.0.1:8000"),
     (["completion", "zsh"], "there is one for bash"),
@@ -67,7 +69,7 @@ def test_mistakes_are_status_2_and_say_what_to_do(alone, arguments, says):
 
 
 @pytest.mark.parametrize("arguments", [
-    ["get", "x"], ["simulate"], ["ingest", "r.ndjson"], ["apply", "--dry-run", "f.yaml"]])
+    ["get", "x"], ["simulate"], ["health"], ["ingest", "r.ndjson"], ["apply", "--dry-run", "f.yaml"]])
 def test_without_a_server_they_ask_whether_it_runs(alone, arguments):
     alone.write("r.ndjson", "")
     alone.write("f.yaml", "features: []")
