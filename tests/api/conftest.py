@@ -19,15 +19,41 @@ def contract():
     return Contract.load()
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what a backend by nature does not have (docs/backends.md)."""
+    def runs(item):
+        backend = getattr(item, "callspec", None) and item.callspec.params.get("backend")
+        mark = item.get_closest_marker("only_on")
+        if item.get_closest_marker("embedded_only"):
+            return backend is None or backend.name == "embedded"
+        return backend is None or mark is None or backend.name in mark.args
+
+    left_out = [item for item in items if not runs(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if runs(item)]
+
+
 @pytest.fixture(scope="session", params=server_module.chosen_backends(), ids=lambda b: b.name)
 def backend(request):
+    assert request.param.is_installed(), f"{request.param.program} is missing: scripts/setup test"
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def keyspaces():
+    """Outlives the servers of a test: they were made later."""
+    yield
+    for backend in server_module.chosen_backends():
+        backend.release()
 
 
 @pytest.fixture(scope="session")
 def server(backend, tmp_path_factory):
     """The server that most tests share; they use names and ids of their own."""
-    running = server_module.Server(tmp_path_factory.mktemp("server"), backend).start()
+    store_url = backend.keyspaces and backend.keyspaces.session_url()
+    directory = tmp_path_factory.mktemp("server")
+    running = server_module.Server(directory, backend, store_url=store_url).start()
     yield running
     running.stop()
 

@@ -5,11 +5,13 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import signal
 import subprocess
 import time
 
 import postgres
+from keyspaces import Clusters, Databases, Keyspaces
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY = re.compile(r"^featured \S+ ready on (http://127\.0\.0\.1:(\d+))\s*$")
@@ -33,14 +35,31 @@ def is_sanitized():
 
 @dataclasses.dataclass(frozen=True)
 class Backend:
-    """What the suite runs on: a store and a registry, as flags and environment of the server."""
+    """The online store that the suite runs on. Beyond the process it is one that all servers share: each
+    server directory has a keyspace of its own there."""
 
     name: str
-    flags: tuple = ()
-    environment: tuple = ()
+    program: str = ""
+    keyspaces: Keyspaces = None
+
+    def is_installed(self):
+        return not self.program or shutil.which(self.program) is not None
+
+    def release(self):
+        """What the test that has just ended used is given to the next."""
+        if self.keyspaces:
+            self.keyspaces.release()
 
 
-BACKENDS = {"embedded": Backend("embedded")}
+BACKENDS = {
+    backend.name: backend
+    for backend in (
+        Backend("embedded"),
+        Backend("redis", "redis-server", Databases("redis-server")),
+        Backend("valkey", "valkey-server", Databases("valkey-server")),
+        Backend("cluster", "redis-server", Clusters()),
+    )
+}
 
 
 def chosen_backends():
@@ -55,16 +74,20 @@ def chosen_registry():
 
 
 class Server:
-    def __init__(self, directory, backend=BACKENDS["embedded"], flags=()):
+    def __init__(self, directory, backend=BACKENDS["embedded"], flags=(), store_url=None):
+        """`store_url`: of an online store other than what the backend has for this directory."""
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log_path = self.directory / "server.log"
         self.data_path = self.directory / "data"
         self.command = [binary(), "serve", "--listen", "127.0.0.1:0", "--data", str(self.data_path)]
-        self.command += [*backend.flags, *flags]
+        self.command += flags
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("FEATURED_")
-        } | SMALL_LOG | dict(backend.environment)
+        } | SMALL_LOG
+        if backend.keyspaces and "--redis-url" not in flags:
+            store_url = store_url or backend.keyspaces.url_for(self.directory)
+            self.environment["FEATURED_REDIS_URL"] = store_url
         if chosen_registry() == "postgres" and "--database-url" not in flags:
             self.environment["FEATURED_DATABASE_URL"] = postgres.url_for(self.directory)
         self.process = None

@@ -1,0 +1,67 @@
+"""What one server of the tests has in a Redis that they share: a database number; in a cluster all of it.
+The programs start when the first is asked for."""
+
+import itertools
+
+
+def servers():
+    """Only then: what runs on the embedded store alone needs no Redis client."""
+    import redis_servers
+
+    return redis_servers
+
+
+class Keyspaces:
+    """For each directory one that holds nothing yet, until release(). The session's own outlives the
+    tests."""
+
+    def __init__(self):
+        self.free, self.used = [], {}
+
+    def url_for(self, directory):
+        if directory not in self.used:
+            self.used[directory] = self.free.pop() if self.free else self.make()
+        return self.url(self.used[directory])
+
+    def release(self):
+        while self.used:
+            _, keyspace = self.used.popitem()
+            self.wipe(keyspace)
+            self.free.append(keyspace)
+
+
+class Databases(Keyspaces):
+    def __init__(self, program):
+        super().__init__()
+        self.program, self.numbers = program, itertools.count(1)
+
+    def server(self):
+        return servers().shared(self.program)
+
+    def session_url(self):
+        return self.server().url(0)
+
+    def make(self):
+        return next(self.numbers)
+
+    def url(self, keyspace):
+        return self.server().url(keyspace)
+
+    def wipe(self, keyspace):
+        self.server().client(keyspace).flushdb()
+
+
+class Clusters(Keyspaces):
+    """Small ones without replicas for the tests' own servers; they start once and are used again."""
+
+    def session_url(self):
+        return servers().shared_cluster().url()
+
+    def make(self):
+        return servers().Cluster(replicas=0).start()
+
+    def url(self, keyspace):
+        return keyspace.cluster_url()
+
+    def wipe(self, keyspace):
+        keyspace.flush()
