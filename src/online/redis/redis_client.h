@@ -1,7 +1,7 @@
-/* Sends each command to the node that owns its slot, on one event loop: a single server, or a cluster
- * whose slots it learns (CLUSTER SLOTS), and whose MOVED, ASK, TRYAGAIN, CLUSTERDOWN, LOADING and
- * READONLY it follows until the command's time is up. Two links per node, one per lane; with
- * `read_from_replica` a third one to a replica of each, for REDIS_LANE_READ.
+/* Sends each command to the node that owns its slot, on one event loop: a single server, or a
+ * cluster whose slots it learns (CLUSTER SLOTS), and whose MOVED, ASK, TRYAGAIN, CLUSTERDOWN,
+ * LOADING and READONLY it follows until the command's time is up. Two links per node, one per lane;
+ * with `read_from_replica` a third one to a replica of each, for REDIS_LANE_READ.
  *
  * A command is sent again only if it was surely not executed (refused, redirected). */
 #ifndef FEATURED_ONLINE_REDIS_REDIS_CLIENT_H
@@ -37,21 +37,21 @@ struct redis_counters {
     _Atomic uint64_t pending;   /* now waiting for an answer */
 };
 
+struct redis_client;
+
 struct redis_client_options {
     struct loop *loop;
     const struct redis_url *url; /* outlives the client */
     void *tls;
     bool read_from_replica;
-    int64_t timeout_ms;     /* of a command, redirections and waiting included */
-    uint32_t max_pending;   /* commands of this loop */
+    int64_t timeout_ms;   /* of a command, redirections and waiting included */
+    uint32_t max_pending; /* commands of this loop */
     uint64_t max_pending_bytes;
     struct redis_counters *counters;
     /* Called when redis_client_check() may have changed its mind. May be NULL. */
     void (*changed)(void *user, struct redis_client *client);
     void *user;
 };
-
-struct redis_client;
 
 /* On the loop's thread; begins to connect. NULL: no memory. */
 struct redis_client *redis_client_create(const struct redis_client_options *options);
