@@ -1,24 +1,27 @@
 #include "online/redis/redis_command.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#define CRC_POLYNOMIAL 0x1021u
+/* CRC of each value of four bits, polynomial 0x1021. */
+static const uint16_t CRC_OF_NIBBLE[16] = {
+    0x0000, 0x1021, 0x2042, 0x3063, 0x4084, 0x50A5, 0x60C6, 0x70E7,
+    0x8108, 0x9129, 0xA14A, 0xB16B, 0xC18C, 0xD1AD, 0xE1CE, 0xF1EF,
+};
 
-static uint16_t crc16(str text)
+static uint32_t crc16(str text)
 {
-    uint16_t crc = 0;
+    uint32_t crc = 0;
     for (size_t i = 0; i < text.len; i++) {
-        crc = (uint16_t)(crc ^ (uint16_t)((unsigned char)text.data[i] << 8));
-        for (int bit = 0; bit < 8; bit++)
-            crc = (uint16_t)(crc & 0x8000u ? (crc << 1) ^ CRC_POLYNOMIAL : crc << 1);
+        uint32_t byte = (unsigned char)text.data[i];
+        crc = (crc << 4 ^ CRC_OF_NIBBLE[(crc >> 12 ^ byte >> 4) & 15]) & 0xFFFF;
+        crc = (crc << 4 ^ CRC_OF_NIBBLE[(crc >> 12 ^ byte) & 15]) & 0xFFFF;
     }
     return crc;
 }
 
 uint32_t redis_slot(str key)
 {
-    const char *open = memchr(key.data, '{', key.len);
+    const char *open = key.len ? memchr(key.data, '{', key.len) : NULL;
     const char *end = key.data + key.len;
     const char *close = open ? memchr(open, '}', (size_t)(end - open)) : NULL;
     if (close && close > open + 1)
@@ -28,22 +31,116 @@ uint32_t redis_slot(str key)
 
 #define HEAD_BYTES 32u /* "$18446744073709551615\r\n" and the CRLF behind the argument */
 
+/* "*12\r\n" or "$12\r\n" */
+static char *put_head(char *at, char kind, size_t number)
+{
+    char digits[20];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    *at++ = kind;
+    while (count > 0)
+        *at++ = digits[--count];
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
 bool redis_format(struct arena *arena, const str *arguments, uint32_t count, str *out)
 {
     size_t capacity = HEAD_BYTES;
-    for (uint32_t i = 0; i < count; i++)
-        capacity += arguments[i].len + HEAD_BYTES;
+    for (uint32_t i = 0; i < count; i++) {
+        if (__builtin_add_overflow(capacity, arguments[i].len, &capacity) ||
+            __builtin_add_overflow(capacity, HEAD_BYTES, &capacity))
+            return false;
+    }
     char *start = arena_alloc(arena, capacity);
     if (start == NULL)
         return false;
-    char *at = start + snprintf(start, HEAD_BYTES, "*%u\r\n", count);
+    char *at = put_head(start, '*', count);
     for (uint32_t i = 0; i < count; i++) {
-        at += snprintf(at, HEAD_BYTES, "$%zu\r\n", arguments[i].len);
-        memcpy(at, arguments[i].data, arguments[i].len);
+        at = put_head(at, '$', arguments[i].len);
+        if (arguments[i].len > 0)
+            memcpy(at, arguments[i].data, arguments[i].len);
         at += arguments[i].len;
-        memcpy(at, "\r\n", 2);
-        at += 2;
+        *at++ = '\r';
+        *at++ = '\n';
     }
     *out = str_of(start, (size_t)(at - start));
     return true;
+}
+
+status redis_outcome_error(enum redis_outcome outcome, struct error *error)
+{
+    if (outcome == REDIS_LOST)
+        return error_set(
+            error, STATUS_UNAVAILABLE, "store_lost",
+            "the online store did not answer in time, or the connection to it was lost: "
+            "whether a write has happened is not known; repeating it does no harm");
+    return error_set(error, STATUS_UNAVAILABLE, "store_away",
+                     "the online store is away or overloaded; nothing was sent to it: try again");
+}
+
+struct refusal {
+    const char *word; /* the first of an error reply */
+    enum status_code code;
+    const char *type;
+};
+
+/* What passes, or is mended by whoever runs the server; any other error is ours. */
+static const struct refusal REFUSALS[] = {
+    {"OOM", STATUS_STORE_FULL, "store_full"},
+    {"LOADING", STATUS_UNAVAILABLE, "store_away"},
+    {"CLUSTERDOWN", STATUS_UNAVAILABLE, "store_away"},
+    {"MASTERDOWN", STATUS_UNAVAILABLE, "store_away"},
+    {"TRYAGAIN", STATUS_UNAVAILABLE, "store_away"},
+    {"MOVED", STATUS_UNAVAILABLE, "store_away"},
+    {"ASK", STATUS_UNAVAILABLE, "store_away"},
+    {"BUSY", STATUS_UNAVAILABLE, "store_away"},
+    {"READONLY", STATUS_UNAVAILABLE, "store_read_only"},
+    {"NOREPLICAS", STATUS_UNAVAILABLE, "store_read_only"},
+    {"MISCONF", STATUS_UNAVAILABLE, "store_read_only"},
+    {"NOAUTH", STATUS_UNAVAILABLE, "store_credentials"},
+    {"WRONGPASS", STATUS_UNAVAILABLE, "store_credentials"},
+    {"NOPERM", STATUS_UNAVAILABLE, "store_credentials"},
+};
+
+/* The server's words go into JSON and logs: one line of printable UTF-8. */
+static void clean(str words, char out[static REDIS_WORDS_MAX])
+{
+    size_t len = words.len < REDIS_WORDS_MAX - 1 ? words.len : REDIS_WORDS_MAX - 1;
+    bool keep_high = str_is_utf8(str_of(words.data, len));
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)words.data[i];
+        out[i] = c < 0x20 || c == 0x7F || (c > 0x7F && !keep_high) ? '?' : (char)c;
+    }
+    out[len] = '\0';
+}
+
+void redis_reply_words(const redisReply *reply, char out[static REDIS_WORDS_MAX])
+{
+    bool has_words = reply->str != NULL;
+    clean(has_words ? str_of(reply->str, reply->len) : STR("no words"), out);
+}
+
+bool redis_reply_is(const redisReply *reply, const char *word)
+{
+    size_t len = strlen(word);
+    return reply->type == REDIS_REPLY_ERROR && reply->len >= len &&
+           memcmp(reply->str, word, len) == 0 && (reply->len == len || reply->str[len] == ' ');
+}
+
+status redis_reply_error(const redisReply *reply, struct error *error)
+{
+    char words[REDIS_WORDS_MAX];
+    redis_reply_words(reply, words);
+    for (size_t i = 0; i < ARRAY_LEN(REFUSALS); i++) {
+        if (redis_reply_is(reply, REFUSALS[i].word))
+            return error_set(error, REFUSALS[i].code, REFUSALS[i].type,
+                             "the online store refuses: %s", words);
+    }
+    return error_set(error, STATUS_INTERNAL, "store_error",
+                     "the online store answered with an error that was not expected: %s", words);
 }

@@ -31,8 +31,10 @@ struct redis_command {
     void *user;
     /* private to the link, from redis_link_send() to the call of `done` */
     struct redis_command *next;
-    void *owner;
-    int64_t sent_ns;
+    str first;        /* goes out before `bytes`, its reply is dropped; empty: none */
+    bool drops_reply; /* that one is still to come */
+    int64_t sent_ms;  /* of uv_now() */
+    uint64_t end;     /* of `bytes`, in all that the connection was given to send */
     /* private to the client, from redis_client_submit() to the call of `done` */
     void (*finish)(struct redis_command *command, enum redis_outcome outcome,
                    const redisReply *reply); /* the owner's `done`, while the client's is there */
@@ -55,6 +57,12 @@ uint32_t redis_slot(str key);
 
 /* The arguments as one RESP array of bulk strings, in the arena. False: no memory. */
 MUST_CHECK bool redis_format(struct arena *arena, const str *arguments, uint32_t count, str *out);
+
+/* An error reply whose first word is this: "MOVED", "NOSCRIPT" … */
+bool redis_reply_is(const redisReply *reply, const char *word);
+/* The words of an error reply, as one line of printable UTF-8. */
+#define REDIS_WORDS_MAX 256
+void redis_reply_words(const redisReply *reply, char out[static REDIS_WORDS_MAX]);
 
 /* What to tell a client about an outcome that is not an answer: UNAVAILABLE. */
 status redis_outcome_error(enum redis_outcome outcome, struct error *error);

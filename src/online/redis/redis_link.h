@@ -1,5 +1,8 @@
-/* One connection to one node, of one event loop, that makes itself again. hiredis' asynchronous context
- * on libuv.
+/* One connection to one node, of one event loop, that makes itself again.
+ *
+ * hiredis parses what comes; sockets, order and time are our own (its asynchronous context allocates for
+ * each command, and asserts that no server answers what was not asked). With RESP3, which is used where
+ * the server speaks it, HGETALL answers REDIS_REPLY_MAP: elements in the same order as RESP2's ARRAY.
  *
  *   CONNECTING → READY → (lost, or a command timed out) → BACKOFF → CONNECTING …
  *
@@ -21,6 +24,7 @@
 enum redis_link_state { REDIS_LINK_CONNECTING, REDIS_LINK_READY, REDIS_LINK_BACKOFF };
 
 struct redis_counters;
+struct redis_link;
 
 struct redis_link_options {
     struct loop *loop;
@@ -37,15 +41,13 @@ struct redis_link_options {
     void *user;
 };
 
-struct redis_link;
-
 MUST_CHECK status redis_link_tls_create(const struct redis_url *url, void **out,
                                         struct error *error);
 void redis_link_tls_destroy(void *tls);
 
 /* Begins to connect at once. NULL: no memory. */
 struct redis_link *redis_link_create(const struct redis_link_options *options);
-/* What is unanswered is answered LOST or REFUSED, in this call; then `closed` is called, when the
+/* At any time, once: also from within `done` and `changed`, of this link too. What is unanswered is answered LOST or REFUSED, in this call; then `closed` is called, when the
  * handles are, and the link is gone. */
 void redis_link_close(struct redis_link *link, void (*closed)(void *user), void *user);
 /* `done` may be called before it returns (REFUSED). */
@@ -53,7 +55,13 @@ void redis_link_send(struct redis_link *link, struct redis_command *command);
 /* The same two bytes strings in a row, the second's answer to the command, the first's dropped: ASKING. */
 void redis_link_send_after(struct redis_link *link, str first, struct redis_command *command);
 enum redis_link_state redis_link_state(const struct redis_link *link);
-/* Why it is not READY: borrowed, until the state changes. */
+/* Why it is not READY (or last was not): borrowed, until the state changes. `type` says of what kind:
+ *   store_connecting   no attempt has ended yet
+ *   store_away         not reached, silent, or still loading: passes by itself
+ *   store_credentials  user or password refused, or without the permissions needed
+ *   store_tls          certificate or protocol
+ *   store_protocol     what answers there is no Redis, or not the kind that was meant
+ * The last three are tried again only after the longest delay. */
 const struct error *redis_link_failure(const struct redis_link *link);
 /* The server said that it is part of a cluster ("mode" of HELLO, else INFO). Once READY. */
 bool redis_link_is_cluster(const struct redis_link *link);
