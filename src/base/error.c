@@ -26,6 +26,17 @@ static void cut_at_character(char *text, size_t len)
     text[str_is_utf8(str_of(text, len)) ? len : end] = '\0';
 }
 
+/* What a peer said may be any bytes. */
+static void mask_unless_utf8(char *text)
+{
+    if (str_is_utf8(str_of(text, strlen(text))))
+        return;
+    for (; *text; text++) {
+        if ((unsigned char)*text >= 0x80)
+            *text = '?';
+    }
+}
+
 status error_set(struct error *error, enum status_code code, const char *type, const char *format,
                  ...)
 {
@@ -37,6 +48,7 @@ status error_set(struct error *error, enum status_code code, const char *type, c
     va_end(arguments);
     if (len >= (int)sizeof(error->detail))
         cut_at_character(error->detail, sizeof(error->detail) - 1);
+    mask_unless_utf8(error->detail);
     snprintf(error->type, sizeof(error->type), "%s", type);
     error->code = code;
     return status_of(code);

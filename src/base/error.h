@@ -22,7 +22,8 @@ struct error {
 
 void error_clear(struct error *error);
 
-/* Sets code, type and detail (loc stays) and returns the code: `return error_set(e, …)`. */
+/* Sets code, type and detail (loc stays) and returns the code: `return error_set(e, …)`. The detail is
+ * valid UTF-8 whatever is in it: where it would not be, all beyond ASCII is shown as `?`. */
 status error_set(struct error *error, enum status_code code, const char *type, const char *format,
                  ...) PRINTF_LIKE(4, 5);
 

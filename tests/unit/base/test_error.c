@@ -53,6 +53,16 @@ static void test_cut_is_valid_utf8(void **state)
     }
 }
 
+static void test_bytes_of_a_peer_become_utf8(void **state)
+{
+    struct error error;
+    (void)state;
+    (void)error_set(&error, STATUS_UNAVAILABLE, "t", "it said '%s'", "\xFF\x97ok\xC3");
+    assert_string_equal(error.detail, "it said '??ok?'");
+    (void)error_set(&error, STATUS_UNAVAILABLE, "t", "it said '%s'", "\xC3\xBC");
+    assert_string_equal(error.detail, "it said '\xC3\xBC'");
+}
+
 static void test_location_that_does_not_fit_is_left_out(void **state)
 {
     char name[ERROR_LOC_MAX] = {0};
@@ -94,6 +104,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_set_and_locate),
         cmocka_unit_test(test_cut_is_valid_utf8),
+        cmocka_unit_test(test_bytes_of_a_peer_become_utf8),
         cmocka_unit_test(test_location_that_does_not_fit_is_left_out),
         cmocka_unit_test(test_no_error_wanted),
         cmocka_unit_test(test_status_table),
