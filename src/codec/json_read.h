@@ -42,12 +42,20 @@ void json_encode_value(struct buffer *out, const struct value *value);
  * request by json_encode_key(). */
 MUST_CHECK status json_encode_key(struct arena *arena, str name, str *out);
 
+/* A value that others wrote, under no version of ours. */
+struct json_other {
+    str name;
+    struct value value; /* float or string */
+};
+
 struct json_vector {
     str id_key;              /* `{"entity_id":` or `{"user_id":` */
     const str *keys;         /* from json_encode_key() */
     uint32_t key_count;
     bool only_held;          /* leave out what is not PRESENT or NULL ("all it has") */
     bool metadata;
+    const struct json_other *others; /* of the present row, after its columns */
+    uint32_t other_count;
 };
 /* {"entity_id":"u1","features":{"a":1,"b":null}[,"metadata":{…}]}; cells in the order of the keys,
  * cells[i] is cells_base[index[i]] (index NULL: i). */

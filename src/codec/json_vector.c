@@ -195,7 +195,8 @@ static inline const struct cell *cell_at(const struct cell *cells, const uint32_
     return &cells[index ? index[i] : i];
 }
 
-static void put_features(struct writer *writer, const struct json_vector *vector,
+/* Whether nothing was put. */
+static bool put_features(struct writer *writer, const struct json_vector *vector,
                          const struct cell *cells, const uint32_t *index)
 {
     bool first = true;
@@ -205,7 +206,7 @@ static void put_features(struct writer *writer, const struct json_vector *vector
         if (vector->only_held && !is_held(cell))
             continue;
         if (!writer_room(writer, key.len + VALUE_ROOM))
-            return;
+            return false;
         if (!first)
             *writer->at++ = ',';
         first = false;
@@ -214,6 +215,30 @@ static void put_features(struct writer *writer, const struct json_vector *vector
             put_value(writer, &cell->value);
         else
             PUT(writer, "null");
+    }
+    return first;
+}
+
+/* Their names are anybody's text. */
+static bool put_other_key(struct writer *writer, str name, bool first)
+{
+    if (!writer_room(writer, VALUE_ROOM))
+        return false;
+    if (!first)
+        *writer->at++ = ',';
+    put_string(writer, name);
+    if (!writer_room(writer, 2 * VALUE_ROOM))
+        return false;
+    *writer->at++ = ':';
+    return true;
+}
+
+static void put_others(struct writer *writer, const struct json_vector *vector, bool first)
+{
+    for (uint32_t i = 0; i < vector->other_count; i++) {
+        if (!put_other_key(writer, vector->others[i].name, first && i == 0))
+            return;
+        put_value(writer, &vector->others[i].value);
     }
 }
 
@@ -251,13 +276,19 @@ static void put_metadata(struct writer *writer, const struct json_vector *vector
         first = false;
         put(writer, key.data, key.len);
         PUT(writer, "{\"event_timestamp\":");
-        if (is_held(cell) || cell->state == CELL_EXPIRED)
+        if ((is_held(cell) || cell->state == CELL_EXPIRED) &&
+            cell->event_time_us != CELL_EVENT_TIME_UNKNOWN)
             put_time(writer, cell->event_time_us);
         else
             PUT(writer, "null");
         PUT(writer, ",\"status\":\"");
         put(writer, state.data, state.len);
         PUT(writer, "\"}");
+    }
+    for (uint32_t i = 0; i < vector->other_count; i++) {
+        if (!put_other_key(writer, vector->others[i].name, first && i == 0))
+            return;
+        PUT(writer, "{\"event_timestamp\":null,\"status\":\"PRESENT\"}");
     }
 }
 
@@ -272,7 +303,9 @@ void json_encode_vector(struct buffer *out, const struct json_vector *vector, st
     if (!writer_room(&writer, VALUE_ROOM))
         return;
     PUT(&writer, ",\"features\":{");
-    put_features(&writer, vector, cells, index);
+    bool empty = put_features(&writer, vector, cells, index);
+    if (unlikely(vector->other_count > 0))
+        put_others(&writer, vector, empty);
     if (!writer_room(&writer, VALUE_ROOM))
         return;
     *writer.at++ = '}';

@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-#include "base/assert.h"
-
 #define NPY_ALIGN 64u
 #define NPY_PREFIX 10u /* magic, version, header length */
 
@@ -80,10 +78,11 @@ void npy_append_cell(struct buffer *out, enum npy_dtype dtype, const struct cell
                    ? out->data + out->len
                    : buffer_reserve(out, bytes);
     bool present = cell->state == CELL_PRESENT && !cell->value.is_null;
+    bool spreads = present && cell->value.type == DATA_TYPE_EMBEDDING &&
+                   cell->value.embedding.dimension == width;
     if (at == NULL)
         return;
-    if (present && cell->value.type == DATA_TYPE_EMBEDDING) {
-        ASSERT(cell->value.embedding.dimension == width);
+    if (spreads) {
         for (uint32_t i = 0; i < width; i++) {
             float number;
             memcpy(&number, (const char *)cell->value.embedding.data + i * sizeof(number),
@@ -91,8 +90,10 @@ void npy_append_cell(struct buffer *out, enum npy_dtype dtype, const struct cell
             at = put(at, dtype, (double)number);
         }
     } else {
+        /* One number in an embedding's place is none. */
+        bool is_number = present && width == 1;
         for (uint32_t i = 0; i < width; i++)
-            at = put(at, dtype, present ? scalar(&cell->value) : (double)NAN);
+            at = put(at, dtype, is_number ? scalar(&cell->value) : (double)NAN);
     }
     buffer_commit(out, bytes);
 }

@@ -12,7 +12,8 @@ void npy_append_header(struct buffer *out, enum npy_dtype dtype, uint64_t rows, 
 /* How many numbers a value of this type spreads over: 1, an embedding's dimension, or 0: cannot be
  * part of a tensor (string, json, embedding without dimension). */
 uint32_t npy_width(enum data_type type, uint32_t dimension);
-/* Appends `width` numbers: booleans 0/1, timestamps in seconds, whatever is not PRESENT as NaN. */
+/* Appends `width` numbers: booleans 0/1, timestamps in seconds, whatever is not PRESENT as NaN, and
+ * so what others wrote that is no number, or an embedding of another dimension. */
 void npy_append_cell(struct buffer *out, enum npy_dtype dtype, const struct cell *cell,
                      uint32_t width);
 

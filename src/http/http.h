@@ -123,16 +123,29 @@ void http_respond_error(struct http_exchange *exchange, const struct error *erro
 struct buffer *http_respond_error_begin(struct http_exchange *exchange, const struct error *error);
 void http_respond_error_end(struct http_exchange *exchange, struct buffer *out);
 
+/* What a piece of a streamed answer was. */
+enum http_piece {
+    HTTP_PIECE_MORE, /* others follow; this one may be empty */
+    HTTP_PIECE_WAIT, /* the same, but the next not before http_stream_resume() */
+    HTTP_PIECE_LAST,
+    HTTP_PIECE_BROKEN, /* the rest cannot be had: the connection ends, so that nobody takes what
+                          was sent for the whole */
+};
+
 /* A streamed answer of unknown length (chunked; HTTP/1.0: closes at the end). `produce` is called
- * on the loop whenever there is room, appends a piece (at most about 200 µs of work), and returns
- * false once that was the last; between two pieces other connections get their turn. It is not
- * called again once the client is gone, but `finish` always is, once, at the end. */
+ * on the loop whenever there is room and appends a piece (at most about 200 µs of work); between
+ * two pieces other connections get their turn. It is not called again once the client is gone, but
+ * `finish` always is, once, at the end; while the stream waits, not before http_stream_resume(): what
+ * is awaited may be using the exchange's memory. */
 struct http_stream {
-    bool (*produce)(struct http_exchange *exchange, struct buffer *out);
+    enum http_piece (*produce)(struct http_exchange *exchange, struct buffer *out);
     void (*finish)(struct http_exchange *exchange); /* may be NULL */
 };
 void http_respond_stream(struct http_exchange *exchange, int code, str content_type,
                          struct http_stream stream);
+/* Ends the wait of HTTP_PIECE_WAIT; nothing if there is none. `produce` or `finish` is called later,
+ * not in the call. */
+void http_stream_resume(struct http_exchange *exchange);
 
 /* Streamed request bodies: stop and go on reading from the socket. Nothing is given to on_body from
  * pause to resume (but the one call for an empty body). */

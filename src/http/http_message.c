@@ -74,6 +74,7 @@ void http_message_recycle(struct http_message *message)
     message->degraded = false;
     message->streaming = false;
     message->waits_for_room = false;
+    message->waits_for_more = false;
     message->answer_header_count = 0;
     message->next = http_loop->spare_messages;
     http_loop->spare_messages = message;

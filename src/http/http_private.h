@@ -74,6 +74,7 @@ struct http_message {
     bool chunked;
     bool pump_queued;
     bool waits_for_room;
+    bool waits_for_more; /* until http_stream_resume() */
     char id[HTTP_ID_BYTES];
     char allow[HTTP_ALLOW_BYTES];
     struct http_header headers[HTTP_HEADERS_MAX];

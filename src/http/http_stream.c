@@ -28,18 +28,17 @@ static void frame_chunk(struct buffer *out, size_t at)
     buffer_append(out, "\r\n", 2);
 }
 
-/* One piece; true if it was the last. */
-static bool produce_piece(struct http_message *message, struct buffer *out)
+static enum http_piece produce_piece(struct http_message *message, struct buffer *out)
 {
     size_t at = out->len;
     if (message->chunked && buffer_reserve(out, CHUNK_HEAD_BYTES) != NULL)
         buffer_commit(out, CHUNK_HEAD_BYTES);
-    bool more = message->stream.produce(&message->exchange, out);
+    enum http_piece piece = message->stream.produce(&message->exchange, out);
     if (message->chunked && !out->failed)
         frame_chunk(out, at);
-    if (message->chunked && !more)
+    if (message->chunked && piece == HTTP_PIECE_LAST)
         buffer_append(out, "0\r\n\r\n", 5);
-    return !more;
+    return piece;
 }
 
 static void queue_pump(struct http_message *message)
@@ -48,6 +47,16 @@ static void queue_pump(struct http_message *message)
         return;
     message->pump_queued = true;
     loop_defer(message->exchange.loop, &message->pump);
+}
+
+/* The next piece, once there is room for it. A stream whose client is gone ends in the same way. */
+static void go_on(struct http_message *message)
+{
+    struct http_connection *connection = message->connection;
+    message->waits_for_room =
+        connection && net_connection_unsent(&connection->net) > HTTP_OUT_HIGH_BYTES;
+    if (!message->waits_for_room)
+        queue_pump(message);
 }
 
 static void run_pump(struct loop_task *task)
@@ -60,21 +69,30 @@ static void run_pump(struct loop_task *task)
         return;
     }
     struct buffer *out = net_connection_out(&connection->net);
-    bool last = produce_piece(message, out);
-    if (out->failed) { /* half an answer has left: only the connection's end can say so */
+    enum http_piece piece = produce_piece(message, out);
+    message->waits_for_more = piece == HTTP_PIECE_WAIT;
+    /* Half an answer has left: only the connection's end can say so. */
+    if (out->failed || piece == HTTP_PIECE_BROKEN) {
         net_connection_close(&connection->net);
         return;
     }
-    if (last) {
+    if (piece == HTTP_PIECE_LAST) {
         end_stream(message);
         return;
     }
     net_connection_flush(&connection->net);
-    if (net_connection_is_closing(&connection->net))
+    if (net_connection_is_closing(&connection->net) || piece == HTTP_PIECE_WAIT)
         return;
-    message->waits_for_room = net_connection_unsent(&connection->net) > HTTP_OUT_HIGH_BYTES;
-    if (!message->waits_for_room)
-        queue_pump(message);
+    go_on(message);
+}
+
+void http_stream_resume(struct http_exchange *exchange)
+{
+    struct http_message *message = http_message_of(exchange);
+    if (!message->waits_for_more)
+        return;
+    message->waits_for_more = false;
+    go_on(message);
 }
 
 void http_stream_continue(struct http_message *message)
@@ -85,7 +103,7 @@ void http_stream_continue(struct http_message *message)
 
 void http_stream_abandon(struct http_message *message)
 {
-    if (!message->pump_queued)
+    if (!message->pump_queued && !message->waits_for_more)
         end_stream(message);
 }
 

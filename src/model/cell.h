@@ -12,10 +12,14 @@ enum cell_state {
     CELL_NOT_REGISTERED, /* no such feature; never from a store */
 };
 
+/* Somebody else wrote the value, and nothing of its time. */
+#define CELL_EVENT_TIME_UNKNOWN INT64_MIN
+
 struct cell {
     enum cell_state state;
-    int64_t event_time_us; /* PRESENT, NULL and EXPIRED */
-    struct value value;    /* PRESENT; borrowed */
+    int64_t event_time_us; /* PRESENT, NULL and EXPIRED; or CELL_EVENT_TIME_UNKNOWN */
+    struct value value;    /* PRESENT; borrowed. A float or string in place of its version's type
+                              is possible where the time is unknown */
 };
 
 #endif

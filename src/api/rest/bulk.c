@@ -33,7 +33,9 @@ struct bulk {
     struct bulk_reader *reader;
     struct chunk chunks[2];
     struct chunk *filling;
-    struct chunk *writing; /* NULL: the store has nothing of ours */
+    struct chunk *writing; /* NULL: there is nothing for the store */
+    bool is_in_store;      /* it has what is being written */
+    bool is_advancing;
     bool skip_bad;
     bool reader_is_hungry; /* it wants the next piece */
     bool body_is_paused;
@@ -146,8 +148,6 @@ static void out_of_memory(struct bulk *bulk)
     end_with(bulk, &error);
 }
 
-static void submit(struct bulk *bulk, struct chunk *chunk);
-
 /* What was decoded after the row that ends the request is not applied. */
 static void drop_decoded(struct bulk *bulk, struct chunk *chunk)
 {
@@ -179,11 +179,12 @@ static void handle_refused(struct bulk *bulk, struct chunk *chunk)
         drop_decoded(bulk, chunk);
 }
 
+/* Perhaps before ingest_submit() has returned: then bulk_advance() goes on. */
 static void chunk_done(struct ingest *ingest)
 {
     struct bulk *bulk = ingest->user;
     struct chunk *chunk = bulk->writing;
-    bulk->writing = NULL;
+    bulk->is_in_store = false;
     bulk->rows_accepted += ingest->records_applied;
     bulk->values_written += ingest->values_written;
     bulk->values_late += ingest->values_late;
@@ -192,17 +193,20 @@ static void chunk_done(struct ingest *ingest)
     chunk->first += ingest->records_applied;
     if (!status_is_ok(ingest->status))
         handle_refused(bulk, chunk);
-    if (chunk->first < chunk->count)
-        submit(bulk, chunk);
-    bulk_advance(bulk);
+    if (chunk->first >= chunk->count)
+        bulk->writing = NULL;
+    if (!bulk->is_advancing)
+        bulk_advance(bulk);
 }
 
-static void submit(struct bulk *bulk, struct chunk *chunk)
+static void submit(struct bulk *bulk)
 {
-    bulk->writing = chunk;
+    struct chunk *chunk = bulk->writing;
+    bulk->is_in_store = true;
     if (!status_is_ok(ingest_submit(&chunk->ingest, api_of(bulk->exchange)->service, &chunk->arena,
                                     chunk->records + chunk->first, chunk->count - chunk->first,
                                     bulk->exchange->loop, chunk_done, bulk))) {
+        bulk->is_in_store = false;
         bulk->writing = NULL;
         drop_decoded(bulk, chunk);
         out_of_memory(bulk);
@@ -266,29 +270,40 @@ static void set_paused(struct bulk *bulk, bool pause)
         http_body_resume(bulk->exchange);
 }
 
-/* Moves things on as far as they go: called with every piece and every chunk written. */
+/* The chunk that was filled is the next to write. */
+static void swap_chunks(struct bulk *bulk)
+{
+    bulk->writing = bulk->filling;
+    bulk->filling = bulk->writing == &bulk->chunks[0] ? &bulk->chunks[1] : &bulk->chunks[0];
+    reset(bulk->filling);
+}
+
+/* Moves things on as far as they go: called with every piece and every chunk written. A store may be
+ * done with what it is given at once: its callback does not call this again, so that nothing nests and
+ * nobody is left with a request that was answered. */
 static void bulk_advance(struct bulk *bulk)
 {
-    if (bulk->is_waiting)
+    if (bulk->is_waiting || bulk->was_answered)
         return;
-    while (!bulk->was_answered) {
-        fill(bulk, bulk->filling);
-        if (bulk->writing == NULL && bulk->filling->count > 0) {
-            struct chunk *full = bulk->filling;
-            bulk->filling = full == &bulk->chunks[0] ? &bulk->chunks[1] : &bulk->chunks[0];
-            reset(bulk->filling);
-            submit(bulk, full);
+    bulk->is_advancing = true;
+    for (;;) {
+        if (bulk->writing && !bulk->is_in_store) { /* what is left behind a row that was refused */
+            submit(bulk);
             continue;
         }
-        if (bulk->rows_ended && bulk->writing == NULL && bulk->filling->count == 0) {
-            answer(bulk);
-            return;
-        }
-        break;
+        fill(bulk, bulk->filling);
+        if (bulk->writing == NULL && bulk->filling->count > 0)
+            swap_chunks(bulk);
+        else
+            break;
+    }
+    bulk->is_advancing = false;
+    if (bulk->rows_ended && bulk->writing == NULL) {
+        answer(bulk);
+        return;
     }
     /* Hungry: let the next piece come. Else both chunks are taken: the client has to wait. */
-    if (!bulk->was_answered)
-        set_paused(bulk, !bulk->reader_is_hungry && !bulk->rows_ended);
+    set_paused(bulk, !bulk->reader_is_hungry && !bulk->rows_ended);
 }
 
 static void on_body(struct http_exchange *exchange, str piece, bool last)

@@ -287,7 +287,7 @@ static bool find_listed(const struct catalog *catalog, const struct listing *lis
     return false;
 }
 
-static bool produce_list(struct http_exchange *exchange, struct buffer *out)
+static enum http_piece produce_list(struct http_exchange *exchange, struct buffer *out)
 {
     struct listing *listing = exchange->user;
     const struct describe *describe = &listing->describe;
@@ -304,13 +304,13 @@ static bool produce_list(struct http_exchange *exchange, struct buffer *out)
         json_encode_feature(out, &feature, &describe->statistics[at], false);
     }
     if (listing->next < describe->count)
-        return true;
+        return HTTP_PIECE_MORE;
     buffer_append_str(out, STR("],\"next_cursor\":"));
     if (listing->next_cursor)
         buffer_append_format(out, "\"%lld\"}", (long long)listing->next_cursor);
     else
         buffer_append_str(out, STR("null}"));
-    return false;
+    return HTTP_PIECE_LAST;
 }
 
 static void listed(struct describe *describe)

@@ -153,7 +153,7 @@ static uint32_t first_after(const struct catalog *catalog, str name)
     return low;
 }
 
-static bool produce_list(struct http_exchange *exchange, struct buffer *out)
+static enum http_piece produce_list(struct http_exchange *exchange, struct buffer *out)
 {
     struct listing *listing = exchange->user;
     const struct catalog *catalog = service_catalog(api_of(exchange)->service);
@@ -172,11 +172,11 @@ static bool produce_list(struct http_exchange *exchange, struct buffer *out)
     }
     if (next == catalog->service_count) {
         buffer_append_str(out, STR("]}"));
-        return false;
+        return HTTP_PIECE_LAST;
     }
     memmove(listing->last_name, last_name.data, last_name.len);
     listing->last_len = last_name.len;
-    return true;
+    return HTTP_PIECE_MORE;
 }
 
 static bool fits_a_slice(const struct catalog *catalog)

@@ -2,10 +2,12 @@
 
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "model/limits.h"
 
 #define UNREGISTERED_HEADER_BYTES 1024u /* api.md: the header is at most 1 KiB */
 #define PIECE_BYTES (64u << 10) /* of a streamed answer: a row that begins below is still taken */
+#define SMALL_OTHERS RETRIEVE_SLICE_CELLS
 #define COLUMN_HEADER_BYTES 65536u /* more column names than that do not fit into any client's header */
 
 static status set_unregistered_header(struct vectors *vectors)
@@ -126,47 +128,79 @@ static status prepare(struct vectors *vectors, bool strict)
     return vectors->format == VECTORS_NPY ? prepare_tensor(vectors) : prepare_keys(vectors);
 }
 
-static void append_tensor_row(struct vectors *vectors, const struct cell *cells)
+static void append_tensor_row(const struct vectors *vectors, struct buffer *out,
+                              const struct cell *cells)
 {
     const struct retrieve *retrieve = &vectors->retrieve;
     for (uint32_t c = 0; c < retrieve->column_count; c++)
-        npy_append_cell(vectors->out, vectors->dtype, &cells[c],
-                        column_width(&retrieve->columns[c]));
+        npy_append_cell(out, vectors->dtype, &cells[c], column_width(&retrieve->columns[c]));
 }
 
-/* Takes as many rows as fill a piece; those left out are read again for the next one. */
-static void append_slice(struct retrieve *retrieve)
+/* The codec's form of what others wrote about the i-th id of the slice. */
+static status convert_others(struct vectors *vectors, uint32_t i, const struct cell *cells)
 {
-    struct vectors *vectors = retrieve->user;
-    size_t full_at = vectors->out->len + PIECE_BYTES;
-    if (!status_is_ok(retrieve->status)) {
-        vectors->out->failed = true; /* 503, or in the middle of a stream, the connection's end */
+    struct retrieve *retrieve = &vectors->retrieve;
+    struct online_others others;
+    TRY(retrieve_others(retrieve, i, cells, &others));
+    if (others.count > vectors->other_room) {
+        vectors->other_room = 0;
+        vectors->others = arena_alloc_array(retrieve->arena, 2 * (size_t)others.count,
+                                            sizeof(*vectors->others));
+        if (vectors->others == NULL)
+            return status_of(STATUS_OUT_OF_MEMORY);
+        vectors->other_room = 2 * others.count;
+    }
+    for (uint32_t o = 0; o < others.count; o++)
+        vectors->others[o] = (struct json_other){others.items[o].name, others.items[o].value};
+    vectors->json.others = vectors->others;
+    vectors->json.other_count = others.count;
+    return OK;
+}
+
+/* The i-th row of the slice. */
+static void append_row(struct vectors *vectors, struct buffer *out, uint32_t i,
+                       const struct cell *cells)
+{
+    if (vectors->format == VECTORS_NPY) {
+        append_tensor_row(vectors, out, cells);
         return;
     }
-    for (uint32_t i = 0; i < retrieve->id_count && vectors->out->len < full_at; i++) {
-        const struct cell *cells = retrieve_row(retrieve, i);
-        if (vectors->format == VECTORS_NPY) {
-            append_tensor_row(vectors, cells);
-        } else {
-            if (vectors->next > 0)
-                buffer_append_char(vectors->out, ',');
-            json_encode_vector(vectors->out, &vectors->json, retrieve->entity_ids[i], cells, NULL);
-        }
-        vectors->next++;
+    if (unlikely(vectors->retrieve.wants_others) &&
+        !status_is_ok(convert_others(vectors, i, cells))) {
+        out->failed = true;
+        return;
     }
+    json_encode_vector(out, &vectors->json, vectors->retrieve.entity_ids[i], cells, NULL);
 }
 
-static void read_next_slice(struct vectors *vectors, struct buffer *out)
+/* As many rows of the slice as fill a piece. Those left out are still there for the next one, or are
+ * read again for it. */
+static void append_rows(struct vectors *vectors, struct buffer *out)
+{
+    struct retrieve *retrieve = &vectors->retrieve;
+    size_t full_at = out->len + PIECE_BYTES;
+    for (; vectors->slice_next < vectors->slice_count && out->len < full_at && !out->failed;
+         vectors->slice_next++) {
+        if (vectors->next++ > 0 && vectors->format == VECTORS_JSON)
+            buffer_append_char(out, ',');
+        append_row(vectors, out, vectors->slice_next,
+                   retrieve_row(retrieve, vectors->slice_next));
+    }
+    if (!retrieve_is_late(retrieve))
+        vectors->slice_count = vectors->slice_next = 0;
+}
+
+static void read_next_slice(struct vectors *vectors, void (*done)(struct retrieve *retrieve))
 {
     uint32_t left = vectors->id_count - vectors->next;
     uint32_t most = retrieve_slice_ids(&vectors->retrieve);
-    uint32_t count = left < most ? left : most;
-    vectors->out = out;
-    retrieve_slice(&vectors->retrieve, vectors->entity_ids + vectors->next, count, append_slice,
-                   vectors, &vectors->error);
+    vectors->slice_next = 0;
+    vectors->slice_count = left < most ? left : most;
+    retrieve_slice(&vectors->retrieve, vectors->entity_ids + vectors->next, vectors->slice_count,
+                   done, vectors, &vectors->error);
 }
 
-/* Whether the whole answer surely is a small thing: few cells, and none of them with bytes. */
+/* Whether the whole answer surely is a small thing: few values, and none of them with bytes. */
 static bool is_small(const struct vectors *vectors)
 {
     const struct retrieve *retrieve = &vectors->retrieve;
@@ -198,17 +232,51 @@ static void append_tail(const struct vectors *vectors, struct buffer *out)
         buffer_append_char(out, ']');
 }
 
-static bool produce(struct http_exchange *exchange, struct buffer *out)
+static void slice_done(struct retrieve *retrieve)
+{
+    struct vectors *vectors = retrieve->user;
+    vectors->is_reading = false;
+    http_stream_resume(vectors->exchange); /* if it waits */
+}
+
+/* True: the rows that follow are there, or will never be. */
+static bool have_slice(struct vectors *vectors)
+{
+    if (vectors->slice_next < vectors->slice_count || vectors->next == vectors->id_count)
+        return true;
+    if (retrieve_is_late(&vectors->retrieve))
+        arena_reset(&vectors->slice_arena);
+    vectors->is_reading = true;
+    read_next_slice(vectors, slice_done);
+    ASSERT(!vectors->is_reading || retrieve_is_late(&vectors->retrieve));
+    return !vectors->is_reading;
+}
+
+static enum http_piece produce(struct http_exchange *exchange, struct buffer *out)
 {
     struct vectors *vectors = exchange->user;
     if (vectors->next == 0)
         append_head(vectors, out);
+    if (!have_slice(vectors))
+        return HTTP_PIECE_WAIT;
+    if (!status_is_ok(vectors->retrieve.status))
+        return HTTP_PIECE_BROKEN;
+    append_rows(vectors, out);
     if (vectors->next < vectors->id_count)
-        read_next_slice(vectors, out);
-    if (vectors->next < vectors->id_count && !out->failed)
-        return true;
+        return HTTP_PIECE_MORE;
     append_tail(vectors, out);
-    return false;
+    return HTTP_PIECE_LAST;
+}
+
+static void release_slice(struct vectors *vectors)
+{
+    if (retrieve_is_late(&vectors->retrieve))
+        arena_fini(&vectors->slice_arena);
+}
+
+static void finish(struct http_exchange *exchange)
+{
+    release_slice(exchange->user);
 }
 
 static str content_type(const struct vectors *vectors)
@@ -225,6 +293,16 @@ static bool any_held(const struct cell *cells, uint32_t count)
     return false;
 }
 
+/* Nobody knows the id. Perhaps because its entity was registered elsewhere a moment ago. */
+static void answer_not_found(struct vectors *vectors)
+{
+    if (vectors->retrieve.entity_unknown && api_look_again(vectors->exchange))
+        return;
+    error_set(&vectors->error, STATUS_NOT_FOUND, "not_found", "User %.*s not found",
+              STR_ARG(vectors->entity_ids[0]));
+    api_fail(vectors->exchange, &vectors->error);
+}
+
 /* One id: the slice is the whole answer. */
 static void answer_one(struct retrieve *retrieve)
 {
@@ -235,30 +313,70 @@ static void answer_one(struct retrieve *retrieve)
         return;
     }
     const struct cell *cells = retrieve_row(retrieve, 0);
-    if (vectors->not_found_if_empty && !any_held(cells, retrieve->column_count)) {
-        error_set(&vectors->error, STATUS_NOT_FOUND, "not_found", "User %.*s not found",
-                  STR_ARG(vectors->entity_ids[0]));
-        api_fail(exchange, &vectors->error);
+    if (vectors->not_found_if_empty && !any_held(cells, retrieve->column_count) &&
+        retrieve_count_others(retrieve) == 0) {
+        answer_not_found(vectors);
         return;
     }
-    vectors->out = http_respond_begin(exchange, 200, content_type(vectors));
-    if (vectors->format == VECTORS_NPY) {
-        append_head(vectors, vectors->out);
-        append_tensor_row(vectors, cells);
-    } else {
-        json_encode_vector(vectors->out, &vectors->json, vectors->entity_ids[0], cells, NULL);
-    }
+    struct buffer *out = http_respond_begin(exchange, 200, content_type(vectors));
+    if (vectors->format == VECTORS_NPY)
+        append_head(vectors, out);
+    append_row(vectors, out, 0, cells);
     http_respond_end(exchange);
 }
 
+/* What is not read yet is read in between: by a store that answers at once. */
 static void answer_small_batch(struct vectors *vectors)
 {
     struct buffer *out = http_respond_begin(vectors->exchange, 200, content_type(vectors));
     append_head(vectors, out);
-    while (vectors->next < vectors->id_count && !out->failed)
-        read_next_slice(vectors, out);
+    while (vectors->next < vectors->id_count && !out->failed) {
+        if (!have_slice(vectors) || !status_is_ok(vectors->retrieve.status))
+            out->failed = true; /* 503 */
+        else
+            append_rows(vectors, out);
+    }
     append_tail(vectors, out);
+    release_slice(vectors);
     http_respond_end(vectors->exchange);
+}
+
+static void stream_batch(struct vectors *vectors)
+{
+    http_respond_stream(vectors->exchange, 200, content_type(vectors),
+                        (struct http_stream){.produce = produce, .finish = finish});
+}
+
+/* The first one of a store that answers later: it still may be an error. */
+static void first_slice_done(struct retrieve *retrieve)
+{
+    struct vectors *vectors = retrieve->user;
+    if (!status_is_ok(retrieve->status)) {
+        release_slice(vectors);
+        api_fail(vectors->exchange, &vectors->error);
+    } else if (vectors->slice_count == vectors->id_count && is_small(vectors) &&
+               retrieve_count_others(retrieve) <= SMALL_OTHERS) {
+        answer_small_batch(vectors);
+    } else {
+        stream_batch(vectors);
+    }
+}
+
+static void answer_batch(struct vectors *vectors)
+{
+    struct retrieve *retrieve = &vectors->retrieve;
+    if (retrieve_is_late(retrieve)) {
+        arena_init(&vectors->slice_arena, HTTP_ARENA_BYTES);
+        retrieve->slice_arena = &vectors->slice_arena;
+        if (vectors->id_count > 0) {
+            read_next_slice(vectors, first_slice_done);
+            return;
+        }
+    }
+    if (is_small(vectors))
+        answer_small_batch(vectors);
+    else
+        stream_batch(vectors);
 }
 
 void vectors_answer(struct vectors *vectors, bool strict)
@@ -268,6 +386,9 @@ void vectors_answer(struct vectors *vectors, bool strict)
         return;
     retrieve_count_unregistered(&vectors->retrieve);
     exchange->user = vectors;
+    vectors->slice_next = vectors->slice_count = 0;
+    vectors->others = NULL;
+    vectors->other_room = 0;
     status prepared = prepare(vectors, strict);
     if (!status_is_ok(prepared)) {
         if (vectors->error.code == STATUS_OK)
@@ -276,10 +397,7 @@ void vectors_answer(struct vectors *vectors, bool strict)
     } else if (!vectors->is_array) {
         retrieve_slice(&vectors->retrieve, vectors->entity_ids, 1, answer_one, vectors,
                        &vectors->error);
-    } else if (is_small(vectors)) {
-        answer_small_batch(vectors);
     } else {
-        http_respond_stream(exchange, 200, content_type(vectors),
-                            (struct http_stream){.produce = produce});
+        answer_batch(vectors);
     }
 }

@@ -1,5 +1,7 @@
 /* Answers made of feature vectors: one object, an array of them, or a tensor. Small ones are written
- * at once; large ones go out slice by slice, so that neither the loop nor memory is held up. */
+ * at once; large ones go out slice by slice, so that neither the loop nor memory is held up. A store
+ * that answers later is read before the answer begins, so that it may still become an error; if it
+ * fails once a part has left, the connection ends. */
 #ifndef FEATURED_API_REST_VECTORS_H
 #define FEATURED_API_REST_VECTORS_H
 
@@ -16,13 +18,19 @@ struct vectors {
     struct retrieve retrieve; /* planned by the handler */
     const str *entity_ids;
     uint32_t id_count;
-    uint32_t next; /* first id not read yet */
+    uint32_t next; /* first id not written yet */
     enum vectors_format format;
     enum npy_dtype dtype;
     struct json_vector json; /* id_key, only_held, metadata by the handler; keys by vectors_answer() */
     bool is_array;           /* a batch, even of one */
     bool not_found_if_empty; /* one id: 404 "User … not found" if nothing of it is held */
-    struct buffer *out;      /* where the slice's rows go */
+    /* the present slice */
+    bool is_reading;
+    uint32_t slice_next;      /* first of its rows not written yet */
+    uint32_t slice_count;     /* rows that it has */
+    struct arena slice_arena; /* batches from a store that answers later: what they hold of it */
+    struct json_other *others; /* of the present row */
+    uint32_t other_room;
     struct error error;
 };
 

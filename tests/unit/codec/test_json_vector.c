@@ -95,6 +95,71 @@ static void cells_may_be_picked(void **state)
     arena_fini(&arena);
 }
 
+/* What others wrote comes after the columns, with their names and without times. */
+static void values_of_others(void **state)
+{
+    static const struct cell OTHERS_CELLS[] = {
+        {CELL_NOT_FOUND, 0, {.is_null = true}},
+        {CELL_PRESENT, CELL_EVENT_TIME_UNKNOWN, {.type = DATA_TYPE_STRING, .text = {"007", 3}}},
+    };
+    static const struct json_other OTHERS[] = {
+        {{"score", 5}, {.type = DATA_TYPE_FLOAT, .real = 25}},
+        {{"a\"b", 3}, {.type = DATA_TYPE_STRING, .text = {"x\ny", 3}}},
+        {{"long", 4}, {.type = DATA_TYPE_STRING, .text = {NULL, 0}}},
+    };
+    static char text[5000];
+    struct json_other others[ARRAY_LEN(OTHERS)];
+    struct arena arena;
+    struct buffer out;
+    str keys[KEYS];
+    struct json_vector vector = {.id_key = STR("{\"user_id\":"),
+                                 .keys = keys,
+                                 .key_count = 2,
+                                 .only_held = true,
+                                 .others = others,
+                                 .other_count = 2};
+    (void)state;
+    memcpy(others, OTHERS, sizeof(others));
+    arena_init(&arena, 1 << 20);
+    buffer_init(&out, SIZE_MAX);
+    make_keys(&arena, keys);
+    json_encode_vector(&out, &vector, STR("u"), OTHERS_CELLS, NULL);
+    assert_str(buffer_str(&out), "{\"user_id\":\"u\",\"features\":{\"b\":\"007\","
+                                 "\"score\":25.0,\"a\\\"b\":\"x\\ny\"}}");
+    vector.metadata = true;
+    vector.key_count = 0;
+    buffer_reset(&out, 0);
+    json_encode_vector(&out, &vector, STR("u"), OTHERS_CELLS, NULL);
+    assert_str(buffer_str(&out),
+               "{\"user_id\":\"u\",\"features\":{\"score\":25.0,\"a\\\"b\":\"x\\ny\"},"
+               "\"metadata\":{\"score\":" T("null", "PRESENT") ",\"a\\\"b\":"
+               T("null", "PRESENT") "}}");
+    vector.key_count = 2;
+    vector.only_held = false;
+    vector.other_count = 1;
+    buffer_reset(&out, 0);
+    json_encode_vector(&out, &vector, STR("u"), OTHERS_CELLS, NULL);
+    assert_str(buffer_str(&out),
+               "{\"user_id\":\"u\",\"features\":{\"a\":null,\"b\":\"007\",\"score\":25.0},"
+               "\"metadata\":{\"a\":" T("null", "NOT_FOUND") ",\"b\":" T("null", "PRESENT")
+               ",\"score\":" T("null", "PRESENT") "}}");
+    /* Whatever room is left. */
+    vector.other_count = 3;
+    for (size_t len = 0; len < sizeof(text); len += 1 + len / 7) {
+        memset(text, 'x', len);
+        others[0].name = str_of(text, len);
+        others[2].value.text = str_of(text, len);
+        for (size_t limit = 0; limit < 3 * len + 1500; limit += 1 + len / 50) {
+            buffer_fini(&out);
+            buffer_init(&out, limit);
+            json_encode_vector(&out, &vector, STR("u"), OTHERS_CELLS, NULL);
+        }
+        assert_false(out.failed);
+    }
+    buffer_fini(&out);
+    arena_fini(&arena);
+}
+
 /* Strings of every length with every byte that matters at every place, against the plain writer. */
 static void strings_are_escaped_wherever_it_is_needed(void **state)
 {
@@ -184,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_as_the_wire_has_them),
         cmocka_unit_test(cells_may_be_picked),
+        cmocka_unit_test(values_of_others),
         cmocka_unit_test(strings_are_escaped_wherever_it_is_needed),
         cmocka_unit_test(room_may_end_anywhere),
         cmocka_unit_test(every_allocation_may_fail),

@@ -95,6 +95,38 @@ static void cells_are_numbers(void **state)
     buffer_fini(&narrow);
 }
 
+/* Whatever they wrote in a column's place: a number is a number, and nothing else is read as one. */
+static void what_others_wrote_is_a_number_or_none(void **state)
+{
+    static const float NUMBERS[] = {0.5f, -1, 3};
+    static const struct {
+        struct cell cell;
+        uint32_t width;
+        double expected; /* every one of them; 0: none is a number */
+    } CASES[] = {
+        {{CELL_PRESENT, CELL_EVENT_TIME_UNKNOWN, {.type = DATA_TYPE_FLOAT, .real = 2.5}}, 1, 2.5},
+        {{CELL_PRESENT, CELL_EVENT_TIME_UNKNOWN, {.type = DATA_TYPE_FLOAT, .real = 2.5}}, 3, 0},
+        {{CELL_PRESENT, CELL_EVENT_TIME_UNKNOWN, {.type = DATA_TYPE_STRING, .text = {"7", 1}}}, 1, 0},
+        {{CELL_PRESENT, CELL_EVENT_TIME_UNKNOWN, {.type = DATA_TYPE_STRING, .text = {"7", 1}}}, 2, 0},
+        {{CELL_PRESENT, 1, {.type = DATA_TYPE_JSON, .text = {"7", 1}}}, 1, 0},
+        {{CELL_PRESENT, 1, {.type = DATA_TYPE_EMBEDDING, .embedding = {NUMBERS, 3}}}, 2, 0},
+        {{CELL_PRESENT, 1, {.type = DATA_TYPE_EMBEDDING, .embedding = {NUMBERS, 1}}}, 3, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct buffer out;
+        double number;
+        buffer_init(&out, SIZE_MAX);
+        npy_append_cell(&out, NPY_FLOAT64, &CASES[i].cell, CASES[i].width);
+        assert_int_equal(out.len, CASES[i].width * sizeof(number));
+        for (size_t at = 0; at < out.len; at += sizeof(number)) {
+            memcpy(&number, out.data + at, sizeof(number));
+            assert_true(CASES[i].expected != 0 ? number == CASES[i].expected : isnan(number));
+        }
+        buffer_fini(&out);
+    }
+}
+
 static void memory_may_fail(void **state)
 {
     const struct cell cell = {.state = CELL_NOT_FOUND};
@@ -122,6 +154,7 @@ int main(void)
         cmocka_unit_test(data_begin_at_a_multiple_of_64),
         cmocka_unit_test(widths),
         cmocka_unit_test(cells_are_numbers),
+        cmocka_unit_test(what_others_wrote_is_a_number_or_none),
         cmocka_unit_test(memory_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

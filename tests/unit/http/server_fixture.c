@@ -109,17 +109,17 @@ void fixture_release(struct fixture *fixture)
     sem_wait(&fixture->released);
 }
 
-static bool produce(struct http_exchange *exchange, struct buffer *out)
+static enum http_piece produce(struct http_exchange *exchange, struct buffer *out)
 {
     struct fixture *fixture = exchange->context;
     unsigned piece = atomic_fetch_add(&fixture->stream_pieces, 1);
     char *at = buffer_reserve(out, FIXTURE_PIECE_BYTES);
     if (at == NULL)
-        return false;
+        return HTTP_PIECE_LAST;
     memset(at, 'a' + (int)(piece % 26), FIXTURE_PIECE_BYTES);
     if (piece % 5 != 4) /* now and then an empty piece */
         buffer_commit(out, FIXTURE_PIECE_BYTES);
-    return piece + 1 < FIXTURE_STREAM_PIECES;
+    return piece + 1 < FIXTURE_STREAM_PIECES ? HTTP_PIECE_MORE : HTTP_PIECE_LAST;
 }
 
 static void finish_stream(struct http_exchange *exchange)
@@ -134,6 +134,62 @@ static void on_stream(struct http_exchange *exchange)
     atomic_store(&fixture->stream_pieces, 0);
     http_respond_stream(exchange, 200, STR("text/plain"),
                         (struct http_stream){produce, finish_stream});
+}
+
+/* GET /waiting/{end}: a piece, a wait until the test lets it go on, and the end. */
+
+static enum http_piece produce_waiting(struct http_exchange *exchange, struct buffer *out)
+{
+    struct fixture *fixture = exchange->context;
+    str end = exchange->request.path_parameters[0];
+    if (atomic_fetch_add(&fixture->stream_pieces, 1) == 0) {
+        buffer_append_str(out, STR("before"));
+        for (int i = 0; str_eq(end, STR("heavy")) && i < 1000000; i++)
+            buffer_append_str(out, STR("0123456789"));
+        atomic_store(&fixture->held_exchange, exchange);
+        sem_post(&fixture->held);
+        return HTTP_PIECE_WAIT;
+    }
+    buffer_append_str(out, STR("after"));
+    return str_eq(end, STR("broken")) ? HTTP_PIECE_BROKEN : HTTP_PIECE_LAST;
+}
+
+static void on_waiting(struct http_exchange *exchange)
+{
+    struct fixture *fixture = exchange->context;
+    atomic_store(&fixture->stream_pieces, 0);
+    http_respond_stream(exchange, 200, STR("text/plain"),
+                        (struct http_stream){produce_waiting, finish_stream});
+}
+
+struct resumption {
+    struct loop_task task;
+    struct fixture *fixture;
+    bool once_gone;
+};
+
+static void run_resumption(struct loop_task *task)
+{
+    struct resumption *resumption = CONTAINER_OF(task, struct resumption, task);
+    struct http_exchange *exchange = atomic_load(&resumption->fixture->held_exchange);
+    int finished;
+    if (resumption->once_gone && !exchange->gone) {
+        loop_defer(exchange->loop, task);
+        return;
+    }
+    sem_getvalue(&resumption->fixture->stream_finished, &finished);
+    assert_int_equal(finished, 0); /* whoever is gone: what is awaited may use the exchange */
+    http_stream_resume(exchange);
+    http_stream_resume(exchange); /* of no consequence */
+    sem_post(&resumption->fixture->released);
+}
+
+void fixture_resume(struct fixture *fixture, bool once_gone)
+{
+    struct resumption resumption = {{.run = run_resumption}, fixture, once_gone};
+    sem_wait(&fixture->held);
+    loop_post(atomic_load(&fixture->held_exchange)->loop, &resumption.task);
+    sem_wait(&fixture->released);
 }
 
 struct upload {
@@ -272,7 +328,7 @@ static const struct http_route ROUTES[] = {
     {HTTP_GET, "/late/{text}", on_late, false}, {HTTP_GET, "/held", on_held, false},
     {HTTP_GET, "/stream", on_stream, false},    {HTTP_POST, "/upload", on_upload, true},
     {HTTP_POST, "/picky", on_picky, true},      {HTTP_POST, "/never", on_never, true},
-    {HTTP_POST, "/counted", on_counted, true},
+    {HTTP_POST, "/counted", on_counted, true},  {HTTP_GET, "/waiting/{end}", on_waiting, false},
 };
 
 void fixture_init(struct fixture *fixture)

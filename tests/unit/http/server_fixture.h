@@ -38,6 +38,8 @@ void fixture_start(struct fixture *fixture);
 void fixture_stop(struct fixture *fixture);
 /* Answers the exchange that GET /held keeps. */
 void fixture_release(struct fixture *fixture);
+/* Awaits the wait of GET /waiting/{end}, lets the stream go on, if so wished once its client is gone. */
+void fixture_resume(struct fixture *fixture, bool once_gone);
 
 int client_connect(const struct fixture *fixture);
 void client_send(int fd, const char *bytes, size_t len);

@@ -403,6 +403,43 @@ static void test_client_leaves_stream(void **state)
     wait_for_connections(0);
 }
 
+/* What has left is seen before the rest is there; then the end, or the connection's. */
+static void test_stream_waits(void **state)
+{
+    (void)state;
+    for (int broken = 0; broken < 2; broken++) {
+        int fd = client_connect(&fixture);
+        client_say(fd, broken ? GET("/waiting/broken") : GET("/waiting/whole"));
+        free(client_read(fd, "before\r\n"));
+        assert_int_equal(atomic_load(&fixture.stream_pieces), 1);
+        fixture_resume(&fixture, false);
+        char *rest = client_read(fd, broken ? NULL : "0\r\n\r\n");
+        assert_int_equal(strstr(rest, "0\r\n\r\n") == NULL, broken);
+        sem_wait(&fixture.stream_finished);
+        assert_int_equal(atomic_load(&fixture.stream_pieces), 2);
+        if (!broken) { /* the connection is as good as before */
+            client_say(fd, GET("/plain"));
+            free(client_read(fd, "plain"));
+        }
+        free(rest);
+        close(fd);
+    }
+}
+
+/* Its memory is in use until the wait is over. */
+static void test_client_leaves_waiting_stream(void **state)
+{
+    (void)state;
+    int fd = client_connect(&fixture);
+    client_say(fd, GET("/waiting/heavy"));
+    free(client_read(fd, "before"));
+    reset(fd);
+    fixture_resume(&fixture, true);
+    sem_wait(&fixture.stream_finished);
+    assert_int_equal(atomic_load(&fixture.stream_pieces), 1);
+    wait_for_connections(0);
+}
+
 #define COUNTED "POST /counted HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
 
 /* A body that cannot be read on: its handler answers, at once or later, and nothing more is read. */
@@ -736,6 +773,8 @@ int main(void)
         SERVED(test_stream_is_whole),
         SERVED(test_backpressure),
         SERVED(test_client_leaves_stream),
+        SERVED(test_stream_waits),
+        SERVED(test_client_leaves_waiting_stream),
         SERVED(test_pipelining_without_reading),
         SERVED(test_metrics),
         cmocka_unit_test(test_cors),
