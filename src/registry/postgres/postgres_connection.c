@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
@@ -13,7 +14,9 @@
 #include "registry/sql_rows.h"
 
 #define PATIENCE_MS 3000
-#define DRIP_FACTOR 10 /* a server that says a little all the time gets so much patience */
+#define DRIP_FACTOR 10 /* an answer that keeps coming gets so much patience */
+#define PROGRESS_BYTES 1024 /* less within our patience is no progress, but a drip */
+#define CHANGE_MS 10000 /* a whole transaction that changes something, image included */
 #define COLUMNS_MAX 32
 #define PARAMETERS_MAX SQL_STATISTICS_PUT_PARAMETERS
 #define PARAMETER_BYTES_MAX ((size_t)64 << 20)
@@ -53,20 +56,23 @@ static status silent(struct postgres_connection *self, struct error *error)
 {
     drop(self);
     return error_set(error, STATUS_UNAVAILABLE, "registry",
-                     "the registry failed: PostgreSQL has not answered for %" PRId64 " s",
-                     self->patience_ms / 1000);
+                     "the registry failed: PostgreSQL has not answered in time");
 }
 
 struct wait {
     int64_t silent_until_ns;
     int64_t end_ns;
+    int64_t bytes; /* that came since silence was last counted from the beginning */
 };
 
 static struct wait wait_begin(const struct postgres_connection *self)
 {
     int64_t now_ns = clock_monotonic_ns();
     int64_t patience_ns = self->patience_ms * 1000000;
-    return (struct wait){now_ns + patience_ns, now_ns + DRIP_FACTOR * patience_ns};
+    int64_t end_ns = now_ns + DRIP_FACTOR * patience_ns;
+    if (self->change_end_ns && self->change_end_ns < end_ns)
+        end_ns = self->change_end_ns;
+    return (struct wait){now_ns + patience_ns, end_ns, 0};
 }
 
 /* False when patience is at an end. */
@@ -84,6 +90,18 @@ static bool wait_for(const struct postgres_connection *self, const struct wait *
         if (ready < 0 && errno != EINTR)
             return false;
     }
+}
+
+/* What is about to be read. */
+static void note_progress(const struct postgres_connection *self, struct wait *wait)
+{
+    int available = 0;
+    if (ioctl(PQsocket(self->pg), FIONREAD, &available) == 0)
+        wait->bytes += available;
+    if (wait->bytes < PROGRESS_BYTES)
+        return;
+    wait->bytes = 0;
+    wait->silent_until_ns = clock_monotonic_ns() + self->patience_ms * 1000000;
 }
 
 static status send_all(struct postgres_connection *self, struct error *error)
@@ -104,9 +122,9 @@ static status await_result(struct postgres_connection *self, struct wait *wait, 
     while (PQisBusy(self->pg)) {
         if (!wait_for(self, wait, POLLIN))
             return silent(self, error);
+        note_progress(self, wait);
         if (PQconsumeInput(self->pg) == 0)
             return lost(self, error);
-        wait->silent_until_ns = clock_monotonic_ns() + self->patience_ms * 1000000;
     }
     return OK;
 }
@@ -291,6 +309,7 @@ static status execute(struct sql_connection *connection, enum sql_statement stat
 static void rollback(struct sql_connection *connection)
 {
     struct postgres_connection *self = self_of(connection);
+    self->change_end_ns = 0;
     if (self->pg && PQtransactionStatus(self->pg) != PQTRANS_IDLE &&
         !status_is_ok(postgres_connection_script(self, "ROLLBACK", NULL)) && self->pg)
         drop(self);
@@ -308,6 +327,7 @@ static status begin_by(struct sql_connection *connection, const char *sql, struc
  */
 static status begin(struct sql_connection *connection, struct error *error)
 {
+    self_of(connection)->change_end_ns = clock_monotonic_ns() + CHANGE_MS * INT64_C(1000000);
     return begin_by(connection,
                     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
                     "SELECT revision FROM catalog_revision FOR UPDATE",
@@ -328,6 +348,7 @@ static status commit(struct sql_connection *connection, struct error *error)
         return error_set(error, STATUS_INTERNAL, "registry", "the registry's transaction failed");
     error_clear(&reason);
     status s = postgres_connection_script(self, "COMMIT", &reason);
+    self->change_end_ns = 0;
     if (!status_is_ok(s) && self->pg == NULL)
         return error_set(error, s.code, reason.type,
                          "%s; whether the change was made is not known: look before trying again",

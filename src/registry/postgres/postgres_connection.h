@@ -17,6 +17,7 @@ struct postgres_connection {
     PGconn *pg;                       /* NULL: not connected */
     bool serves;                      /* statements are prepared, also after a reconnect */
     int64_t patience_ms;              /* the longest silence of the server */
+    int64_t change_end_ns;            /* of a transaction that changes something; 0: none */
     struct buffer scratch;            /* parameters as text */
 };
 
