@@ -159,6 +159,8 @@ void redis_topology_moved(struct redis_client *client, uint32_t slot, struct red
 void redis_topology_end(struct redis_client *client);
 /* redis_topology_adopt.c */
 void redis_topology_adopt(struct redis_client *client, const struct redis_slots *slots);
+/* Links for the nodes in the map; parts with those that are of no use. */
+void redis_topology_settle(struct redis_client *client);
 void redis_topology_found_single(struct redis_client *client);
 void redis_masters_rebuild(struct redis_client *client);
 

@@ -54,7 +54,10 @@ static void end_refresh(struct redis_client *client, bool is_good)
     refresh->best = NULL;
     refresh->is_running = false;
     is_good = is_good && status_is_ok(redis_client_check(client, NULL));
+    bool was_bad = refresh->bad_rounds > 0;
     refresh->bad_rounds = is_good ? 0 : refresh->bad_rounds + 1;
+    if (is_good && was_bad)
+        redis_topology_settle(client); /* the seeds were kept until now */
     refresh->next_ms = redis_now_ms(client) + (is_good ? jittered(REFRESH_MS) : REFRESH_TROUBLE_MS);
     if (refresh->bad_rounds >= BAD_ROUNDS_TO_SEEDS)
         redis_topology_connect_seeds(client);

@@ -85,7 +85,7 @@ static void drop_node(struct redis_client *client, struct redis_node *node)
 }
 
 /* A master's links are made at once, for redis_client_check() to know whether it is there. */
-static void settle_lines(struct redis_client *client)
+void redis_topology_settle(struct redis_client *client)
 {
     unsigned of_replica = client->options.read_from_replica ? 1u << LINE_REPLICA : 0;
     for (uint32_t i = 0; i < client->node_end; i++) {
@@ -109,7 +109,7 @@ void redis_topology_adopt(struct redis_client *client, const struct redis_slots 
     take_nodes(client, slots, index_of);
     take_owners(client, slots, index_of);
     client->has_map = true;
-    settle_lines(client);
+    redis_topology_settle(client);
     redis_masters_rebuild(client);
     redis_route_kick(client);
 }
