@@ -12,6 +12,7 @@
 #include "cli/plan.h"
 #include "cli/plan_text.h"
 #include "cli/registered.h"
+#include "cli/registered_fetch.h"
 #include "cli/terminal.h"
 
 #define TARGET_BYTES_MAX 4096u
@@ -103,20 +104,6 @@ static const char *target_of(struct apply *apply, const char *path, str name, co
     client_append_encoded(&apply->target, name);
     buffer_append(&apply->target, tail, strlen(tail) + 1);
     return apply->target.failed ? NULL : apply->target.data;
-}
-
-static status fetch_features(struct apply *apply)
-{
-    str cursor = {0};
-    do {
-        TRY(client_request_ok(apply->client, "GET",
-                              cursor.len > 0 ? target_of(apply, "/features?cursor=", cursor, "")
-                                             : "/features",
-                              (str){0}, &apply->answer, &apply->error));
-        TRY(registered_add_features(&apply->registered, buffer_str(&apply->answer.body), &cursor,
-                                    &apply->error));
-    } while (cursor.len > 0);
-    return OK;
 }
 
 static status fetch_services(struct apply *apply)
@@ -247,8 +234,9 @@ static int compare_and_change(struct apply *apply)
         (void)fail(apply);
         return CLI_USAGE;
     }
-    if (!status_is_ok(fetch_features(apply)) || !status_is_ok(fetch_services(apply)) ||
-        !status_is_ok(fetch_versions(apply)))
+    if (!status_is_ok(registered_fetch_features(&apply->registered, apply->client, &apply->answer,
+                                                &apply->error)) ||
+        !status_is_ok(fetch_services(apply)) || !status_is_ok(fetch_versions(apply)))
         return fail(apply);
     if (!plan_make(&apply->set, &apply->registered, activates, &apply->plan) ||
         !print_plan(apply)) {

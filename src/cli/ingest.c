@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/ingest_redis.h"
 #include "cli/ingest_result.h"
 #include "cli/ingest_source.h"
 #include "cli/progress.h"
@@ -46,6 +47,11 @@ static const struct cli_option OPTIONS[] = {
      .value = "SIZE",
      .fallback = "64MiB",
      .help = "A large file is sent in parts of about this size, cut between rows."},
+    {.name = "from-redis",
+     .value = "URL",
+     .help = "In place of files: take over the string keys ID:FEATURE of a Redis or Valkey "
+             "(redis://, rediss://, redis-cluster:// or unix://), JSON values with the life they "
+             "have left."},
     CLI_OPTION_SERVER,
     CLI_OPTION_ENV_FILE,
 };
@@ -56,7 +62,6 @@ const struct cli_command CLI_INGEST = {
     .name = "ingest",
     .summary = "load rows of feature values from files or standard input",
     .operands = "FILE...",
-    .operands_min = 1,
     .operands_max = -1,
     .description =
         "Streams the files to the server in bounded memory and shows how far it is, how fast, and "
@@ -65,11 +70,17 @@ const struct cli_command CLI_INGEST = {
         "\"event_timestamp\":\"2026-01-02T03:04:05Z\"; a CSV file has a header line that names "
         "entity_id, event_timestamp (optional) and features. Rows that are refused are named with "
         "file and line, and make the exit status 1. Sending a file again whose rows carry event "
-        "times is harmless.",
+        "times is harmless.\n\n"
+        "With --from-redis the values of a feature store that keeps each one under a string key "
+        "ID:FEATURE are taken over while it goes on: the features have to be registered here, and "
+        "a value with N seconds left to live there has N seconds left here. Ctrl-C ends it "
+        "cleanly; running it again is harmless.",
     .examples = "featured ingest events.ndjson\ta file\n"
                 "featured ingest --id-column tailnum --on-error skip flights.csv\ta CSV file with "
                 "its own id column\n"
-                "zcat events.gz | featured ingest --format ndjson -\ta stream",
+                "zcat events.gz | featured ingest --format ndjson -\ta stream\n"
+                "featured ingest --from-redis redis://10.0.0.7:6379/0\tthe values of another "
+                "feature store",
     .options = OPTIONS,
     .option_count = ARRAY_LEN(OPTIONS),
     .run = run,
@@ -109,6 +120,20 @@ static bool choose_format(const struct cli_arguments *arguments, const char *pat
     else
         return false;
     return true;
+}
+
+/* Either files, or a Redis. */
+static bool check_operands(const struct cli_arguments *arguments)
+{
+    const char *redis = cli_argument(arguments, "from-redis");
+    if (redis == NULL && arguments->operand_count == 0)
+        cli_complain(&CLI_INGEST, "FILE... is missing: featured ingest FILE..., or featured ingest "
+                                  "--from-redis URL");
+    else if (redis != NULL && arguments->operand_count > 0)
+        cli_complain(&CLI_INGEST, "give files or --from-redis, not both");
+    else
+        return true;
+    return false;
 }
 
 static bool check_formats(const struct cli_arguments *arguments)
@@ -295,13 +320,17 @@ static int run(int argc, char **argv)
     buffer_init(&ingest.target, TARGET_BYTES_MAX);
     buffer_init(&ingest.messages, MESSAGES_BYTES_MAX);
     result = CLI_USAGE;
-    if (!units_parse_size(str_from_cstr(cli_argument(&arguments, "part-size")),
-                          &ingest.part_bytes) ||
-        ingest.part_bytes < PART_BYTES_MIN)
+    if (!check_operands(&arguments))
+        ;
+    else if (!units_parse_size(str_from_cstr(cli_argument(&arguments, "part-size")),
+                               &ingest.part_bytes) ||
+             ingest.part_bytes < PART_BYTES_MIN)
         (void)cli_argument_refuse(&arguments, "part-size", UNITS_SIZE_ACCEPTED ", at least 1k");
     else if (!status_is_ok(
                  client_create(cli_argument(&arguments, "server"), &ingest.client, &ingest.error)))
         cli_complain(&CLI_INGEST, "%s", ingest.error.detail);
+    else if (cli_argument(&arguments, "from-redis") != NULL)
+        result = ingest_from_redis(cli_argument(&arguments, "from-redis"), ingest.client);
     else if (check_formats(&arguments)) {
         build_target(&ingest);
         result = ingest_files(&ingest);

@@ -47,19 +47,25 @@ static uint64_t per_second(uint64_t count, int64_t elapsed_ns)
 static void append_figures(struct buffer *out, const struct progress *progress, const char *gap)
 {
     uint64_t total = progress->total_bytes;
+    const char *row_unit = progress->row_unit ? progress->row_unit : "rows";
     bool settled = progress->elapsed_ns >= SETTLE_NS && progress->bytes > 0;
     if (total > 0)
         buffer_append_format(out, "%3" PRIu64 " %%%s",
                              (uint64_t)((double)progress->bytes * 100 / (double)total), gap);
     if (!progress->hides_rows) {
         terminal_append_count(out, progress->rows);
-        buffer_append_format(out, " rows%s", gap);
+        buffer_append_format(out, " %s%s", row_unit, gap);
     }
-    progress_append_bytes(out, progress->bytes);
+    if (progress->unit == NULL) {
+        progress_append_bytes(out, progress->bytes);
+    } else {
+        terminal_append_count(out, progress->bytes);
+        buffer_append_format(out, " %s", progress->unit);
+    }
     if (settled && !progress->hides_rows) {
         buffer_append_format(out, "%s", gap);
         terminal_append_count(out, per_second(progress->rows, progress->elapsed_ns));
-        buffer_append_str(out, STR(" rows/s"));
+        buffer_append_format(out, " %s/s", row_unit);
     }
     if (settled && total > progress->bytes) {
         double left = (double)(total - progress->bytes) * (double)progress->elapsed_ns /

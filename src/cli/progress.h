@@ -14,8 +14,10 @@ struct progress {
     uint64_t total_bytes; /* 0: not known */
     uint64_t rows;        /* so far */
     int64_t elapsed_ns;
-    bool hides_rows;  /* bytes are all there is to count */
-    const char *then; /* shown when all bytes are through; NULL: nothing */
+    bool hides_rows;      /* bytes are all there is to count */
+    const char *unit;     /* what `bytes` counts, if it is not bytes: "keys" */
+    const char *row_unit; /* what `rows` counts; NULL: rows */
+    const char *then;     /* shown when all bytes are through; NULL: nothing */
     /* private */
     int64_t started_ns;
     int64_t shown_ns;
@@ -23,7 +25,7 @@ struct progress {
     bool drawn;
 };
 
-/* `hides_rows` and `then` may be set afterwards. */
+/* `hides_rows`, the units and `then` may be set afterwards. */
 void progress_start(struct progress *progress, const char *label, uint64_t total_bytes);
 /* Shows it if it is time to. */
 void progress_update(struct progress *progress, uint64_t bytes, uint64_t rows);

@@ -1,7 +1,6 @@
 /* `featured simulate`: a live pipeline for trying things out. */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +10,7 @@
 #include "cli/client.h"
 #include "cli/ingest_result.h"
 #include "cli/ingest_source.h"
+#include "cli/interrupt.h"
 
 #define BATCH_ROWS 500u
 #define BATCH_BYTES_MAX ((size_t)1 << 20)
@@ -68,23 +68,6 @@ struct simulate {
     uint64_t random;
     struct error error;
 };
-
-static volatile sig_atomic_t stop_asked;
-
-static void ask_to_stop(int signal_number)
-{
-    (void)signal_number;
-    stop_asked = 1;
-}
-
-/* The second signal ends the process at once. */
-static void watch_signals(void)
-{
-    struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
 
 /* SplitMix64 (Steele, Lea, Flood 2014): a few lines, any seed will do. */
 static uint64_t next_random(struct simulate *simulate)
@@ -180,7 +163,8 @@ static void sleep_until(int64_t monotonic_ns)
 {
     struct timespec until = {.tv_sec = monotonic_ns / NS_PER_SECOND,
                              .tv_nsec = monotonic_ns % NS_PER_SECOND};
-    while (!stop_asked && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
+    while (!interrupt_asked() &&
+           clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
     }
 }
 
@@ -192,7 +176,8 @@ static status wait_until_ready(struct simulate *simulate)
     for (;;) {
         status answered = client_request_ok(simulate->client, "GET", "/ready", (str){0},
                                             &simulate->answer, &simulate->error);
-        if (simulate->answer.http_status != 503 || stop_asked || clock_monotonic_ns() > give_up)
+        if (simulate->answer.http_status != 503 || interrupt_asked() ||
+            clock_monotonic_ns() > give_up)
             return answered;
         sleep_until(clock_monotonic_ns() + NS_PER_SECOND / 2);
     }
@@ -201,7 +186,7 @@ static status wait_until_ready(struct simulate *simulate)
 static status load_users(struct simulate *simulate)
 {
     uint64_t done = 0;
-    while (done < simulate->users && !stop_asked) {
+    while (done < simulate->users && !interrupt_asked()) {
         uint64_t rows = simulate->users - done < BATCH_ROWS ? simulate->users - done : BATCH_ROWS;
         buffer_reset(&simulate->batch, BATCH_BYTES_MAX);
         for (uint64_t i = 1; i <= rows; i++)
@@ -215,7 +200,7 @@ static status load_users(struct simulate *simulate)
 static status update_users(struct simulate *simulate)
 {
     int64_t next = clock_monotonic_ns();
-    for (uint64_t made = 0; made < simulate->batches && !stop_asked; made++) {
+    for (uint64_t made = 0; made < simulate->batches && !interrupt_asked(); made++) {
         buffer_reset(&simulate->batch, BATCH_BYTES_MAX);
         for (uint64_t i = 0; i < BATCH_ROWS; i++)
             append_row(simulate, 1 + random_below(simulate, simulate->users));
@@ -264,7 +249,7 @@ static int run(int argc, char **argv)
     buffer_init(&simulate.batch, BATCH_BYTES_MAX);
     result = CLI_USAGE;
     if (take_numbers(&simulate)) {
-        watch_signals();
+        interrupt_watch();
         status done =
             client_create(cli_argument(&arguments, "server"), &simulate.client, &simulate.error);
         result = status_is_ok(done) ? CLI_OK : CLI_USAGE;

@@ -38,11 +38,14 @@ const char *terminal_style(int fd, enum terminal_style style)
 
 void terminal_append_safe(struct buffer *out, str text)
 {
+    bool is_utf8 = str_is_utf8(text);
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.data[i];
         unsigned char next = i + 1 < text.len ? (unsigned char)text.data[i + 1] : 0;
         if (c < 0x20 || c == 0x7f) {
             buffer_append_format(out, "\\u%04x", c);
+        } else if (c >= 0x80 && !is_utf8) {
+            buffer_append_format(out, "\\x%02x", c);
         } else if (c == 0xc2 && next >= 0x80 && next < 0xa0) { /* U+0080 … U+009F */
             buffer_append_format(out, "\\u%04x", next);
             i++;

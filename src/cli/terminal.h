@@ -14,7 +14,8 @@ unsigned terminal_width(int fd);
 enum terminal_style { STYLE_PLAIN, STYLE_GREEN, STYLE_YELLOW, STYLE_RED, STYLE_DIM, STYLE_BOLD };
 const char *terminal_style(int fd, enum terminal_style style);
 
-/* Text of others made harmless: control characters (escape sequences among them) as \u001b. */
+/* Text of others made harmless: control characters (escape sequences among them) as \u001b, and in
+ * what is not UTF-8 every byte beyond ASCII as \xff. */
 void terminal_append_safe(struct buffer *out, str text);
 /* How many columns it takes: one for each character (wide ones are not known here). */
 size_t terminal_columns(str text);

@@ -123,6 +123,16 @@ status redis_tls_start(void *pointer, int fd, const char *host, struct redis_tls
     return OK;
 }
 
+struct ssl_st *redis_tls_ssl(void *pointer, const char *host)
+{
+    struct tls *tls = pointer;
+    SSL *ssl = SSL_new(tls->context);
+    if (ssl == NULL || expect_host(ssl, tls, host))
+        return ssl;
+    SSL_free(ssl);
+    return NULL;
+}
+
 void redis_tls_end(struct redis_tls_session *session)
 {
     if (session == NULL)

@@ -96,12 +96,37 @@ static void other_answers_are_errors(void **state)
     assert_int_equal(result.rows_accepted, 9);
 }
 
+/* What was passed over before an answer that ends the load is named too. */
+static void rows_before_a_failure_are_counted_and_named(void **state)
+{
+    const struct ingest_source source = {.name = "x", .first_part = true};
+    static const long STATUSES[] = {400, 408, 413, 503};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(STATUSES); i++) {
+        status added =
+            add(STATUSES[i],
+                "{\"detail\":\"no\",\"rows_accepted\":2,\"rows_rejected\":1,\"values_written\":2,"
+                "\"values_late\":1,\"errors\":[{\"line\":3,\"detail\":\"bad\"}]}",
+                &source);
+        assert_false(status_is_ok(added));
+    }
+    assert_int_equal(result.rows_accepted, 8);
+    assert_int_equal(result.rows_rejected, 4);
+    assert_int_equal(result.values_late, 4);
+    assert_int_equal(result.errors_said, 4);
+    assert_false(result.stopped);
+    buffer_append_char(&messages, '\0');
+    assert_string_equal(messages.data, "x:3: bad\nx:3: bad\nx:3: bad\nx:3: bad\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(counts_of_parts_add_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stop_names_the_row, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_answers_are_errors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_before_a_failure_are_counted_and_named, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests_name("ingest_result", tests, NULL, NULL);
 }
