@@ -42,10 +42,12 @@ def backend(request):
 
 @pytest.fixture(autouse=True)
 def keyspaces():
-    """Outlives the servers of a test: they were made later."""
+    """Those of a test are given back after its servers have ended: these were made later."""
+    every = [backend.keyspaces for backend in server_module.chosen_backends() if backend.keyspaces]
+    before = [set(keyspaces.used) for keyspaces in every]
     yield
-    for backend in server_module.chosen_backends():
-        backend.release()
+    for keyspaces, kept in zip(every, before):
+        keyspaces.release(set(keyspaces.used) - kept)
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,9 @@ class Keyspaces:
             self.used[directory] = self.free.pop() if self.free else self.make()
         return self.url(self.used[directory])
 
-    def release(self):
-        while self.used:
-            _, keyspace = self.used.popitem()
+    def release(self, directories):
+        for directory in directories:
+            keyspace = self.used.pop(directory)
             self.wipe(keyspace)
             self.free.append(keyspace)
 

@@ -45,11 +45,6 @@ class Backend:
     def is_installed(self):
         return not self.program or shutil.which(self.program) is not None
 
-    def release(self):
-        """What the test that has just ended used is given to the next."""
-        if self.keyspaces:
-            self.keyspaces.release()
-
 
 BACKENDS = {
     backend.name: backend

@@ -285,6 +285,7 @@ def test_a_request_behind_a_load_is_answered(connect, store):
         assert json.loads(connection.receive().body) == {"status": "healthy"}
 
 
+@pytest.mark.embedded_only("memory is bounded by that Redis' own maxmemory")
 def test_the_first_thing_that_goes_wrong_is_told(start_server, client_of):
     """A full store refuses row 1; that row 600 is bad comes after it."""
     server = start_server("--max-memory", "16MiB")

@@ -70,6 +70,7 @@ def assert_all_there(store, acknowledged):
         assert [row["features"]["s"] for row in rows] == [f"{i:05d}" * 400 for i in ids]
 
 
+@pytest.mark.embedded_only("the log is ours")
 def test_a_full_disk(on_small_disk, small_disk, client_of):
     server, store = on_small_disk
     acknowledged = []
@@ -100,6 +101,7 @@ def test_a_full_disk(on_small_disk, small_disk, client_of):
     assert store.definition("s")["count"] == len(acknowledged)
 
 
+@pytest.mark.embedded_only("the log is ours")
 def test_a_limit_on_the_size_of_files(start_server, client_of):
     """The kernel's signal for it must not end the process."""
     server = start_server()
@@ -117,6 +119,7 @@ def test_a_limit_on_the_size_of_files(start_server, client_of):
     assert Store(client_of(server)).read_one("u", "n") == 2
 
 
+@pytest.mark.embedded_only("the log is ours")
 def test_killed_while_the_disk_is_full(on_small_disk, small_disk, client_of):
     """A start needs no space; reading works, and writing does once there is some."""
     server, store = on_small_disk
@@ -170,6 +173,7 @@ def sync_fails(tmp_path):
     return {"LD_PRELOAD": str(library), "SYNC_FAILS_WHILE_THERE": str(switch)}, switch
 
 
+@pytest.mark.embedded_only("the log is ours")
 def test_a_failed_sync_closes_the_log(backend, tmp_path, client_of, sync_fails):
     environment, switch = sync_fails
     server = server_module.Server(tmp_path / "own", backend)

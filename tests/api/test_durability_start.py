@@ -13,6 +13,8 @@ import pytest
 from server import binary, chosen_registry
 from store import Store
 
+pytestmark = pytest.mark.embedded_only("the data directory holds the values")
+
 IDENTITY = "identity "
 
 

@@ -157,6 +157,7 @@ def test_clients_that_leave_before_their_answer(server, client, store):
     assert client.get("/health").status_code == 200
 
 
+@pytest.mark.embedded_only("memory is bounded by that Redis' own maxmemory")
 def test_a_full_store_refuses_writes_and_goes_on_reading(start_server, client_of):
     server = start_server("--max-memory", "64MiB")
     client = client_of(server)
@@ -210,6 +211,7 @@ def test_a_flag_that_is_wrong_is_a_usage_error(tmp_path):
         assert flags[0] in done.stderr
 
 
+@pytest.mark.embedded_only("memory is bounded by that Redis' own maxmemory")
 def test_a_full_store_takes_new_values_of_the_same_size(start_server, client_of):
     server = start_server("--max-memory", "16MiB")
     client = client_of(server)

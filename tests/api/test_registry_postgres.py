@@ -334,6 +334,7 @@ def test_a_url_that_is_wrong_is_not_repeated(backend, tmp_path, url):
     assert "hid" not in said and "den" not in said, said
 
 
+@pytest.mark.embedded_only("the data directory holds the values")
 def test_values_stay_with_their_registry(start_server, backend, tmp_path, client_of, database,
                                          monkeypatch):
     monkeypatch.setenv("FEATURED_TEST_REGISTRY", "sqlite")
@@ -362,6 +363,7 @@ def featured(*arguments):
     return done.stdout
 
 
+@pytest.mark.embedded_only("the data directory holds the values")
 def test_a_backup_stays_with_its_registry(start_server, tmp_path, client_of, database):
     url = postgres.shared().url(database)
     running = start_server("--database-url", url, directory="shared")

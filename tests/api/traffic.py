@@ -5,6 +5,9 @@ import time
 
 import httpx
 
+# Leaves the processor to what is being tested.
+PAUSE_S = 0.002
+
 
 class Traffic:
     """Writes an int feature of one id and reads it back, until stopped: newest event wins, so what is read
@@ -40,6 +43,7 @@ class Traffic:
                 try:
                     self.write(client)
                     self.read(client)
+                    self.ended.wait(PAUSE_S)
                 except httpx.HTTPError as error:
                     self.wrong.append(repr(error))
                     return
