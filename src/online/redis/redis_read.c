@@ -1,0 +1,164 @@
+/* Reads: one HMGET (HGETALL if others' values are asked for too) per id, all of a request in one
+ * pipeline. Everything the replies need is in the request's arena: the catalog image that the versions
+ * came from may be gone by then. */
+#include "base/assert.h"
+#include "base/compiler.h"
+#include "online/redis/redis_private.h"
+
+struct read_id {
+    struct redis_command command; /* first */
+    struct read_state *state;
+    str key;
+    uint32_t number;
+};
+
+struct read_state {
+    struct online_read *read;
+    struct redis_loop *on;
+    struct redis_columns columns;
+    uint32_t pending; /* and one while they are being submitted */
+    struct read_id ids[];
+};
+
+static void fail(struct online_read *read, status result)
+{
+    if (status_is_ok(read->status))
+        read->status = result;
+}
+
+static void finish_one(struct read_state *state)
+{
+    ASSERT(state->pending > 0);
+    if (--state->pending == 0)
+        state->read->done(state->read); /* the state may be gone now */
+}
+
+static status read_row(const struct read_id *id, const redisReply *reply)
+{
+    struct read_state *state = id->state;
+    struct online_read *read = state->read;
+    struct cell *cells = read->cells + (size_t)id->number * read->version_count;
+    struct online_others *others = read->others ? &read->others[id->number] : NULL;
+    int64_t now_us = store_clock_now_us(state->on->store->options.clock);
+    bool is_damaged = false;
+    if (unlikely(redis_reply_is(reply, "WRONGTYPE"))) {
+        redis_row_none(&state->columns, cells, others);
+        is_damaged = true;
+    } else {
+        TRY(redis_answer_check(REDIS_ANSWERED, reply, read->error));
+        TRY(redis_row_read(&state->columns, reply, now_us, read->arena, cells, others,
+                           &is_damaged, read->error));
+    }
+    if (unlikely(is_damaged))
+        redis_loop_damaged(state->on, id->key);
+    return OK;
+}
+
+static void id_done(struct redis_command *command, enum redis_outcome outcome,
+                    const redisReply *reply)
+{
+    struct read_id *id = CONTAINER_OF(command, struct read_id, command);
+    struct read_state *state = id->state;
+    loop_enter(state->on->loop);
+    if (unlikely(!status_is_ok(state->read->status)))
+        ; /* it has failed already */
+    else if (unlikely(outcome != REDIS_ANSWERED))
+        fail(state->read, redis_outcome_error(outcome, state->read->error));
+    else
+        fail(state->read, read_row(id, reply));
+    finish_one(state);
+}
+
+/* What stands behind the key in every command of a read. */
+static bool format_tail(const struct read_state *state, struct arena *arena, str *out)
+{
+    const struct redis_columns *columns = &state->columns;
+    size_t capacity = STR("$13\r\n" REDIS_EVENT_TIMES "\r\n").len;
+    if (state->read->others != NULL) {
+        *out = STR("");
+        return true;
+    }
+    for (uint32_t i = 0; i < columns->count; i++)
+        capacity += columns->items[i].field.len + STR("$18446744073709551615\r\n\r\n").len;
+    char *data = arena_alloc(arena, capacity);
+    if (data == NULL)
+        return false;
+    struct buffer tail = {.data = data, .capacity = capacity, .limit = capacity};
+    for (uint32_t i = 0; i < columns->count; i++)
+        redis_append_bulk(&tail, columns->items[i].field);
+    redis_append_bulk(&tail, STR(REDIS_EVENT_TIMES));
+    *out = buffer_str(&tail);
+    return status_is_ok(buffer_status(&tail));
+}
+
+static bool format_id(struct read_state *state, uint32_t number, str tail, struct arena *arena)
+{
+    struct read_id *id = &state->ids[number];
+    bool is_all = state->read->others != NULL;
+    const struct online_read *read = state->read;
+    str key;
+    if (!redis_row_key(arena, read->entity ? read->entity->name : read->entity_name,
+                       read->entity_ids[number], &key))
+        return false;
+    size_t capacity = STR("*4294967295\r\n$7\r\nHGETALL\r\n$18446744073709551615\r\n\r\n").len +
+                      key.len + tail.len;
+    char *data = arena_alloc(arena, capacity);
+    if (data == NULL)
+        return false;
+    struct buffer bytes = {.data = data, .capacity = capacity, .limit = capacity};
+    buffer_append_char(&bytes, '*');
+    buffer_append_uint64(&bytes, is_all ? 2 : state->columns.count + UINT64_C(3));
+    buffer_append(&bytes, "\r\n", 2);
+    redis_append_bulk(&bytes, is_all ? STR("HGETALL") : STR("HMGET"));
+    redis_append_bulk(&bytes, key);
+    buffer_append_str(&bytes, tail);
+    *id = (struct read_id){
+        .command = {.bytes = buffer_str(&bytes),
+                    .slot = redis_slot(key),
+                    .lane = REDIS_LANE_READ,
+                    .done = id_done},
+        .state = state,
+        .key = key,
+        .number = number,
+    };
+    return status_is_ok(buffer_status(&bytes));
+}
+
+static bool prepare(struct redis_loop *on, struct online_read *read, struct read_state **out)
+{
+    struct arena *arena = read->arena;
+    str tail;
+    struct read_state *state =
+        arena_alloc(arena, sizeof(*state) + read->id_count * sizeof(state->ids[0]));
+    if (state == NULL)
+        return false;
+    state->read = read;
+    state->on = on;
+    state->pending = read->id_count + 1;
+    if (!redis_columns_init(&state->columns, read->versions, read->version_count, arena) ||
+        !format_tail(state, arena, &tail))
+        return false;
+    for (uint32_t i = 0; i < read->id_count; i++)
+        if (!format_id(state, i, tail, arena))
+            return false;
+    *out = state;
+    return true;
+}
+
+void redis_store_read(struct online_store *store, struct online_read *read)
+{
+    struct redis_loop *on = redis_loop_of(store, read->loop);
+    struct read_state *state = NULL;
+    ASSERT(read->id_count <= ONLINE_READ_IDS_MAX);
+    read->status = redis_loop_check(on, read->error);
+    bool has_work = read->id_count > 0 && (read->version_count > 0 || read->others != NULL);
+    if (status_is_ok(read->status) && has_work && !prepare(on, read, &state))
+        read->status = redis_no_memory(read->error);
+    if (state == NULL || !status_is_ok(read->status)) {
+        read->done(read);
+        return;
+    }
+    for (uint32_t i = 0; i < read->id_count; i++)
+        redis_client_submit(on->client, &state->ids[i].command);
+    finish_one(state);
+}
