@@ -154,6 +154,8 @@ void check_report_append(struct buffer *out, const char *path, const struct data
                              check->features, check->versions, check->services, check->revision);
     if (check->has_shared_registry)
         buffer_append_str(out, STR("registry: in PostgreSQL, not looked at\n\n"));
+    if (check->redis[0])
+        buffer_append_format(out, "values: in Redis (%s), not looked at\n\n", check->redis);
     append_files(out, check);
     append_entities(out, check);
     append_log(out, check);

@@ -84,7 +84,8 @@ void help_append_option_notes(struct buffer *out, const struct cli_option *optio
         buffer_append_format(out, " Default: %s.", option->fallback);
     if (option->setting) {
         cli_variable_name(option->name, variable);
-        buffer_append_format(out, " Environment: %s.", variable);
+        buffer_append_format(out, " Environment: %s%s%s.", variable, option->also ? " or " : "",
+                             option->also ? option->also : "");
     }
 }
 

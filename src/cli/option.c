@@ -70,11 +70,12 @@ int cli_argument_refuse(const struct cli_arguments *arguments, const char *name,
 
 /* Sets option `i` and checks what the table alone can check. */
 static int set_value(struct cli_arguments *arguments, size_t i, const char *value,
-                     const char *source)
+                     const char *source, enum cli_origin origin)
 {
     const struct cli_option *option = &arguments->command->options[i];
     bool on;
     arguments->values[i] = value;
+    arguments->origins[i] = origin;
     snprintf(arguments->sources[i], sizeof(arguments->sources[i]), "%s", source);
     if (option->value == NULL && !parse_switch(value, &on))
         return cli_argument_refuse(arguments, option->name, "expected true or false");
@@ -128,7 +129,7 @@ static int take_long_option(struct cli_arguments *arguments, int argc, char **ar
         value = argv[++*at];
     }
     snprintf(source, sizeof(source), "--%s", command->options[i].name);
-    return set_value(arguments, i, value, source);
+    return set_value(arguments, i, value, source, CLI_ORIGIN_FLAG);
 }
 
 static int take_command_line(struct cli_arguments *arguments, int argc, char **argv)
@@ -175,6 +176,37 @@ static int check_operand_count(const struct cli_arguments *arguments)
     return CLI_CONTINUE;
 }
 
+static const struct env_line *find_line(const struct cli_arguments *arguments, const char *name)
+{
+    const struct env_line *line = env_file_find(&arguments->env_file, name);
+    return line && line->value[0] ? line : NULL;
+}
+
+const char *cli_variable(const struct cli_arguments *arguments, const char *name,
+                         enum cli_origin from)
+{
+    if (from == CLI_ORIGIN_FILE) {
+        const struct env_line *line = find_line(arguments, name);
+        return line ? line->value : NULL;
+    }
+    const char *value = getenv(name);
+    return value && value[0] ? value : NULL;
+}
+
+/* The option's own variable, else the one that other programs use; NULL: neither is there. */
+static const char *take_variable(const struct cli_arguments *arguments,
+                                 const struct cli_option *option, enum cli_origin from,
+                                 char name[CLI_VARIABLE_MAX])
+{
+    cli_variable_name(option->name, name);
+    const char *value = cli_variable(arguments, name, from);
+    if (value == NULL && option->also) {
+        snprintf(name, CLI_VARIABLE_MAX, "%s", option->also);
+        value = cli_variable(arguments, name, from);
+    }
+    return value;
+}
+
 static int take_environment(struct cli_arguments *arguments)
 {
     const struct cli_command *command = arguments->command;
@@ -182,11 +214,11 @@ static int take_environment(struct cli_arguments *arguments)
     for (size_t i = 0; i < command->option_count; i++) {
         if (!command->options[i].setting || arguments->values[i] != NULL)
             continue;
-        cli_variable_name(command->options[i].name, variable);
-        const char *value = getenv(variable);
-        if (value == NULL || value[0] == '\0')
+        const char *value =
+            take_variable(arguments, &command->options[i], CLI_ORIGIN_ENVIRONMENT, variable);
+        if (value == NULL)
             continue;
-        int result = set_value(arguments, i, value, variable);
+        int result = set_value(arguments, i, value, variable, CLI_ORIGIN_ENVIRONMENT);
         if (result != CLI_CONTINUE)
             return result;
     }
@@ -249,13 +281,14 @@ static int take_env_file(struct cli_arguments *arguments)
     for (size_t i = 0; i < command->option_count && result == CLI_CONTINUE; i++) {
         if (!command->options[i].setting || arguments->values[i] != NULL)
             continue;
-        cli_variable_name(command->options[i].name, variable);
-        const struct env_line *line = env_file_find(&arguments->env_file, variable);
-        if (line == NULL || line->value[0] == '\0')
+        const char *value =
+            take_variable(arguments, &command->options[i], CLI_ORIGIN_FILE, variable);
+        if (value == NULL)
             continue;
         char source[128];
-        snprintf(source, sizeof(source), "%.60s:%u: %s", path, line->line, variable);
-        result = set_value(arguments, i, line->value, source);
+        snprintf(source, sizeof(source), "%.60s:%u: %s", path, find_line(arguments, variable)->line,
+                 variable);
+        result = set_value(arguments, i, value, source, CLI_ORIGIN_FILE);
     }
     return result;
 }
@@ -295,6 +328,13 @@ const char *cli_argument(const struct cli_arguments *arguments, const char *name
     size_t i = find_option(arguments->command, str_from_cstr(name));
     ASSERT(i < arguments->command->option_count);
     return arguments->values[i] ? arguments->values[i] : arguments->command->options[i].fallback;
+}
+
+enum cli_origin cli_argument_origin(const struct cli_arguments *arguments, const char *name)
+{
+    size_t i = find_option(arguments->command, str_from_cstr(name));
+    ASSERT(i < arguments->command->option_count);
+    return arguments->origins[i];
 }
 
 bool cli_argument_is_on(const struct cli_arguments *arguments, const char *name)

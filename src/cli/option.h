@@ -24,6 +24,15 @@ struct cli_option {
     const char *fallback; /* the value when nothing sets it; NULL: none */
     const char *choices;  /* the accepted words, separated by '|'; NULL: anything */
     bool setting;
+    const char *also; /* of a setting: a variable other programs use, read after its own; or NULL */
+};
+
+/* Where a value came from: the earlier wins. */
+enum cli_origin {
+    CLI_ORIGIN_NONE, /* nobody gave one: the fallback */
+    CLI_ORIGIN_FLAG,
+    CLI_ORIGIN_ENVIRONMENT,
+    CLI_ORIGIN_FILE,
 };
 
 /* Of every command that talks to a server. */
@@ -44,7 +53,8 @@ struct cli_arguments {
     const struct cli_command *command;
     const char *values[CLI_OPTIONS_MAX]; /* by index in the command's table; NULL: not set */
     char sources[CLI_OPTIONS_MAX][128];  /* "--listen", "FEATURED_LISTEN", ".env:3" */
-    char **operands;                     /* the rest, in order; owned array of borrowed texts */
+    enum cli_origin origins[CLI_OPTIONS_MAX];
+    char **operands; /* the rest, in order; owned array of borrowed texts */
     int operand_count;
     struct env_file env_file;
 };
@@ -61,6 +71,11 @@ void cli_arguments_fini(struct cli_arguments *arguments);
 const char *cli_argument(const struct cli_arguments *arguments, const char *name);
 /* A switch; its text was checked by the parser. */
 bool cli_argument_is_on(const struct cli_arguments *arguments, const char *name);
+enum cli_origin cli_argument_origin(const struct cli_arguments *arguments, const char *name);
+/* A variable that is no option's, from the environment or the env file; NULL if it is not there or
+ * empty. */
+const char *cli_variable(const struct cli_arguments *arguments, const char *name,
+                         enum cli_origin from);
 /* Says that the value of an option is wrong, where it came from and what is accepted; returns
  * CLI_USAGE. */
 int cli_argument_refuse(const struct cli_arguments *arguments, const char *name,

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "log/log_reader.h"
 #include "server/data_registry.h"
+#include "server/data_values.h"
 #include "server/registry_file.h"
 
 #define PIECE_BYTES ((size_t)1 << 20)
@@ -285,6 +286,13 @@ static status copy_registry(struct backup *backup)
     return registry_file_copy(from, backup->in_use, to, backup->error);
 }
 
+static status copy_values_note(struct backup *backup)
+{
+    char redis[DATA_VALUES_URL_MAX];
+    TRY(data_values_read(backup->options->data, redis, backup->error));
+    return redis[0] ? data_values_write(backup->fresh, redis, backup->error) : OK;
+}
+
 static status sync_folders(struct backup *backup)
 {
     static const char *const NAMES[] = {LOG_FOLDER, LOG_SNAPSHOT_FOLDER};
@@ -304,6 +312,7 @@ static status copy_all(struct backup *backup)
     for (uint32_t i = 0; i < backup->source_count; i++)
         TRY(copy_source(backup, &backup->sources[i]));
     TRY(copy_registry(backup));
+    TRY(copy_values_note(backup));
     TRY(sync_folders(backup));
     return data_dir_write_format(backup->fresh, backup->identity, backup->error);
 }

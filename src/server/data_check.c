@@ -67,6 +67,14 @@ static status check_format(struct run *run)
     return OK;
 }
 
+static void check_values(struct run *run)
+{
+    struct error reason;
+    error_clear(&reason);
+    if (!status_is_ok(data_values_read(run->options->path, run->check->redis, &reason)))
+        problem(run->check, "%s", reason.detail);
+}
+
 static const struct catalog *check_registry(struct run *run)
 {
     struct data_check *check = run->check;
@@ -303,6 +311,7 @@ static void check_old_segments(struct run *run)
 static status run_once(struct run *run)
 {
     TRY(check_format(run));
+    check_values(run);
     const struct catalog *catalog = check_registry(run);
     data_tally_init(&run->tally, run->check, catalog);
     status result = list_all(run);

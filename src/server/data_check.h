@@ -10,6 +10,7 @@
 #include "log/log_scan.h"
 #include "model/catalog.h"
 #include "server/data_dir.h"
+#include "server/data_values.h"
 
 enum data_check_state {
     DATA_CHECK_WHOLE,
@@ -45,7 +46,8 @@ struct data_check {
     bool in_use;
     char holder[DATA_DIR_HOLDER_MAX];
     /* the registry */
-    bool has_shared_registry; /* in PostgreSQL: not looked at */
+    bool has_shared_registry;        /* in PostgreSQL: not looked at */
+    char redis[DATA_VALUES_URL_MAX]; /* where the values are, not looked at; "": here */
     bool has_catalog;
     uint64_t revision;
     uint32_t features;

@@ -223,6 +223,53 @@ status data_dir_write_format(const char *path, uint64_t identity, struct error *
     return data_dir_sync(path, error);
 }
 
+static status line_failure(const char *path, const char *name, struct error *error)
+{
+    return error_set(error, STATUS_IO, "io", "cannot read or write %.400s/%s: %s", path, name,
+                     strerror(errno));
+}
+
+status data_dir_read_line(const char *path, const char *name, char *out, size_t size,
+                          struct error *error)
+{
+    char file[PATH_MAX];
+    out[0] = '\0';
+    TRY(path_of(path, name, file, error));
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? OK : line_failure(path, name, error);
+    ssize_t len = read(fd, out, size - 1);
+    status result = len < 0 ? line_failure(path, name, error) : OK;
+    close(fd);
+    out[len > 0 ? len : 0] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    if (status_is_ok(result) && out[0] == '\0')
+        return error_set(error, STATUS_MALFORMED, "format",
+                         "%.400s/%s is empty: restore it from a backup", path, name);
+    return result;
+}
+
+/* Under another name first. */
+status data_dir_write_line(const char *path, const char *name, const char *line,
+                           struct error *error)
+{
+    char file[PATH_MAX];
+    char fresh[PATH_MAX];
+    char fresh_name[64];
+    snprintf(fresh_name, sizeof(fresh_name), "%s.new", name);
+    TRY(path_of(path, name, file, error));
+    TRY(path_of(path, fresh_name, fresh, error));
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return line_failure(path, name, error);
+    bool written = dprintf(fd, "%s\n", line) == (int)strlen(line) + 1 && fsync(fd) == 0;
+    status result = written ? OK : line_failure(path, name, error);
+    close(fd);
+    if (status_is_ok(result) && rename(fresh, file) != 0)
+        result = line_failure(path, name, error);
+    return status_is_ok(result) ? data_dir_sync(path, error) : result;
+}
+
 static bool has_files(const struct data_dir *dir, const char *name)
 {
     char path[PATH_MAX];

@@ -4,12 +4,14 @@
  *   format       "featured data directory, format 1\nidentity 0123456789abcdef\n"
  *   lock         held by the server that uses it; names its process
  *   registry.db  definitions, unless they are in PostgreSQL (data_registry.h)
+ *   values.redis says that the values are in a Redis (data_values.h)
  *   log/         what was written, by log sequence number (log/log_format.h)
  *   snapshot/    everything up to one log sequence number */
 #ifndef FEATURED_SERVER_DATA_DIR_H
 #define FEATURED_SERVER_DATA_DIR_H
 
 #include <limits.h>
+#include <stddef.h>
 
 #include "base/error.h"
 
@@ -38,6 +40,12 @@ MUST_CHECK status data_dir_read_format(const char *path, uint64_t *identity, str
 MUST_CHECK status data_dir_write_format(const char *path, uint64_t identity, struct error *error);
 /* Whether a server uses it, and the number of its process ("unknown" if it does not say). */
 bool data_dir_is_in_use(const char *path, char holder[DATA_DIR_HOLDER_MAX]);
+/* A file of one line in it. Not there: "". MALFORMED: it is empty. */
+MUST_CHECK status data_dir_read_line(const char *path, const char *name, char *out, size_t size,
+                                     struct error *error);
+/* The file is whole or not there; durable when it returns OK. */
+MUST_CHECK status data_dir_write_line(const char *path, const char *name, const char *line,
+                                      struct error *error);
 /* fsync of the folder itself. */
 MUST_CHECK status data_dir_sync(const char *path, struct error *error);
 

@@ -97,6 +97,14 @@ void notify_recovering(struct notify *notify, unsigned permille)
     (void)tell(notify, message);
 }
 
+void notify_waiting(struct notify *notify)
+{
+    char message[MESSAGE_MAX];
+    snprintf(message, sizeof(message), "STATUS=waiting for Redis\nEXTEND_TIMEOUT_USEC=%u000",
+             NOTIFY_EXTEND_MS);
+    (void)tell(notify, message);
+}
+
 /* Until the manager has heard it, it would end the service as one that never started. */
 static void tell_ready(struct notify *notify)
 {

@@ -27,6 +27,8 @@ struct notify {
 void notify_init(struct notify *notify);
 /* While the store recovers, more often than every NOTIFY_EXTEND_MS. */
 void notify_recovering(struct notify *notify, unsigned permille);
+/* The same while the store is away: it is no fault of this service. */
+void notify_waiting(struct notify *notify);
 /* Milliseconds between the calls of notify_tick() that are wanted from now on; 0: none. */
 uint64_t notify_ready(struct notify *notify);
 /* The loop turns: feeds the watchdog. */

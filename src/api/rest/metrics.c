@@ -112,33 +112,115 @@ static void append_recovery(struct buffer *out, const struct online_durability *
                   "Bytes cut off the end of the log then.", facts->recovery_cut_bytes);
 }
 
+static void append_redis_commands(struct buffer *out, const struct online_remote *remote)
+{
+    append_figure(out, "featured_redis_commands_total", "counter", "Commands sent to Redis.",
+                  remote->commands);
+    append_figure(out, "featured_redis_batches_total", "counter",
+                  "Writes to its sockets: commands go together.", remote->batches);
+    append_figure(out, "featured_redis_sent_bytes_total", "counter", "Bytes sent.",
+                  remote->bytes_sent);
+    append_figure(out, "featured_redis_received_bytes_total", "counter", "Bytes received.",
+                  remote->bytes_received);
+    append_figure(out, "featured_redis_pending", "gauge", "Commands that wait for an answer.",
+                  remote->pending);
+    append_figure(out, "featured_redis_refused_total", "counter",
+                  "Commands never sent, answered 503: Redis away, or too many waiting.",
+                  remote->refused);
+    append_figure(out, "featured_redis_lost_total", "counter",
+                  "Commands sent that got no answer, answered 503.", remote->lost);
+    append_figure(out, "featured_redis_errors_total", "counter", "Commands answered by an error.",
+                  remote->errors);
+    append_figure(out, "featured_redis_script_loads_total", "counter",
+                  "Scripts loaded, also again after a restart of Redis.", remote->script_loads);
+}
+
+static void append_redis_links(struct buffer *out, const struct online_remote *remote)
+{
+    append_figure(out, "featured_redis_links", "gauge", "Connections wanted.", remote->links);
+    append_figure(out, "featured_redis_links_ready", "gauge", "Connections that can be used.",
+                  remote->links_ready);
+    append_figure(out, "featured_redis_connects_total", "counter", "Connections made.",
+                  remote->connects);
+    append_figure(out, "featured_redis_connect_failures_total", "counter",
+                  "Connections that could not be made.", remote->connect_failures);
+    append_figure(out, "featured_redis_timeouts_total", "counter",
+                  "Connections ended because an answer took longer than --redis-timeout.",
+                  remote->timeouts);
+    append_seconds(out, "featured_redis_clock_offset_seconds", "gauge",
+                   "The clock of Redis against this machine's, when last compared.",
+                   (double)remote->clock_offset_us / 1e6);
+}
+
+static void append_redis_cluster(struct buffer *out, const struct online_remote *remote)
+{
+    append_figure(out, "featured_redis_cluster", "gauge", "1 if it is a cluster.",
+                  remote->is_cluster);
+    append_figure(out, "featured_redis_nodes", "gauge", "Nodes known.", remote->nodes);
+    append_figure(out, "featured_redis_moved_total", "counter",
+                  "Commands redirected to the node that has the slot now.", remote->moved);
+    append_figure(out, "featured_redis_asked_total", "counter",
+                  "Commands redirected while a slot moves.", remote->asked);
+    append_figure(out, "featured_redis_retried_total", "counter",
+                  "Commands sent again after TRYAGAIN, CLUSTERDOWN, LOADING or READONLY.",
+                  remote->retried);
+    append_figure(out, "featured_redis_refreshes_total", "counter",
+                  "Times the slots were learnt anew.", remote->refreshes);
+}
+
+static void append_redis(struct buffer *out, const struct online_remote *remote)
+{
+    append_redis_commands(out, remote);
+    append_redis_links(out, remote);
+    append_redis_cluster(out, remote);
+    append_figure(out, "featured_redis_rows_damaged_total", "counter",
+                  "Rows whose event times could not be understood.", remote->rows_damaged);
+    append_figure(out, "featured_redis_rows_tidied_total", "counter",
+                  "Rows mended after a feature was deleted or its TTL changed.",
+                  remote->rows_tidied);
+    append_figure(out, "featured_redis_statistics_failures_total", "counter",
+                  "Merges of statistics into the registry that have to be tried again.",
+                  remote->statistics_failures);
+}
+
+/* What is held in this process. */
+static void append_embedded(struct buffer *out, const struct online_metrics *metrics)
+{
+    append_figure(out, "featured_online_entities", "gauge", "Entity rows held.", metrics->entities);
+    append_figure(out, "featured_online_memory_bytes", "gauge",
+                  "Memory of the online store, as --max-memory counts it.", metrics->memory_bytes);
+    append_figure(out, "featured_online_memory_max_bytes", "gauge", "What --max-memory allows.",
+                  metrics->memory_max_bytes);
+    append_figure(out, "featured_values_expired_total", "counter",
+                  "Values removed after their TTL.", metrics->values_expired);
+    append_figure(out, "featured_lsn", "counter", "Last log sequence number published.",
+                  metrics->lsn);
+    append_figure(out, "featured_writes_queued", "gauge", "Requests that wait for the writer.",
+                  metrics->writes_queued);
+    if (metrics->durability.enabled) {
+        append_log(out, &metrics->durability);
+        append_snapshots(out, &metrics->durability);
+        append_recovery(out, &metrics->durability);
+    }
+}
+
 static void append_online(struct buffer *out, const struct api *api)
 {
     struct online_metrics metrics;
     struct online_store *online = api->service->online;
     online->driver->metrics(online, &metrics);
-    append_figure(out, "featured_online_entities", "gauge", "Entity rows held.", metrics.entities);
-    append_figure(out, "featured_online_memory_bytes", "gauge",
-                  "Memory of the online store, as --max-memory counts it.", metrics.memory_bytes);
-    append_figure(out, "featured_online_memory_max_bytes", "gauge", "What --max-memory allows.",
-                  metrics.memory_max_bytes);
+    append_figure(out, "featured_online_up", "gauge", "1 while values can be read.",
+                  status_is_ok(service_check_values(api->service, NULL)) ? 1 : 0);
     append_figure(out, "featured_values_written_total", "counter", "Values that became the newest.",
                   metrics.values_written);
     append_figure(out, "featured_values_late_total", "counter",
                   "Values that arrived after a newer one.", metrics.values_late);
-    append_figure(out, "featured_values_expired_total", "counter",
-                  "Values removed after their TTL.", metrics.values_expired);
     append_figure(out, "featured_values_erased_total", "counter", "Values erased on request.",
                   metrics.values_erased);
-    append_figure(out, "featured_lsn", "counter", "Last log sequence number published.",
-                  metrics.lsn);
-    append_figure(out, "featured_writes_queued", "gauge", "Requests that wait for the writer.",
-                  metrics.writes_queued);
-    if (metrics.durability.enabled) {
-        append_log(out, &metrics.durability);
-        append_snapshots(out, &metrics.durability);
-        append_recovery(out, &metrics.durability);
-    }
+    if (metrics.remote.enabled)
+        append_redis(out, &metrics.remote);
+    else
+        append_embedded(out, &metrics);
 }
 
 static void append_catalog(struct buffer *out, struct service *service)

@@ -12,7 +12,7 @@
 
 static const struct cli_option OPTIONS[] = {
     {.name = "listen", .value = "ADDRESS", .fallback = ":1", .setting = true, .help = "h"},
-    {.name = "max-rows", .value = "N", .setting = true, .help = "h"},
+    {.name = "max-rows", .value = "N", .setting = true, .also = "TRY_ROWS", .help = "h"},
     {.name = "color", .value = "WHAT", .fallback = "red", .choices = "red|green", .help = "h"},
     {.name = "strict", .setting = true, .help = "h"},
     {.name = "yes", .help = "h"},
@@ -146,6 +146,40 @@ static void a_flag_beats_the_environment_which_beats_the_file(void **state)
     unsetenv("FEATURED_MAX_ROWS");
 }
 
+/* Of one place its own name counts, then the other one; an earlier place beats both. */
+static void a_variable_of_other_programs_is_read_too(void **state)
+{
+    char path[64];
+    (void)state;
+    snprintf(path, sizeof(path), "/tmp/featured-also-%ld.env", (long)getpid());
+    write_env_file(path, "TRY_ROWS=3\nOTHER=x\nNOTHING=\n");
+    assert_int_equal(PARSE("a", "--env-file", path), CLI_CONTINUE);
+    assert_string_equal(cli_argument(&arguments, "max-rows"), "3");
+    assert_int_equal(cli_argument_origin(&arguments, "max-rows"), CLI_ORIGIN_FILE);
+    assert_int_equal(cli_argument_origin(&arguments, "env-file"), CLI_ORIGIN_FLAG);
+    assert_int_equal(cli_argument_origin(&arguments, "listen"), CLI_ORIGIN_NONE);
+    assert_string_equal(cli_variable(&arguments, "OTHER", CLI_ORIGIN_FILE), "x");
+    assert_null(cli_variable(&arguments, "NOTHING", CLI_ORIGIN_FILE));
+    assert_null(cli_variable(&arguments, "OTHER", CLI_ORIGIN_ENVIRONMENT));
+    cli_arguments_fini(&arguments);
+    write_env_file(path, "TRY_ROWS=3\nFEATURED_MAX_ROWS=4\n");
+    assert_int_equal(PARSE("a", "--env-file", path), CLI_CONTINUE);
+    assert_string_equal(cli_argument(&arguments, "max-rows"), "4");
+    cli_arguments_fini(&arguments);
+    setenv("TRY_ROWS", "5", 1);
+    assert_int_equal(PARSE("a", "--env-file", path), CLI_CONTINUE);
+    assert_string_equal(cli_argument(&arguments, "max-rows"), "5");
+    assert_int_equal(cli_argument_origin(&arguments, "max-rows"), CLI_ORIGIN_ENVIRONMENT);
+    cli_arguments_fini(&arguments);
+    setenv("FEATURED_MAX_ROWS", "6", 1);
+    assert_int_equal(PARSE("a", "--env-file", path), CLI_CONTINUE);
+    assert_string_equal(cli_argument(&arguments, "max-rows"), "6");
+    cli_arguments_fini(&arguments);
+    unsetenv("TRY_ROWS");
+    unsetenv("FEATURED_MAX_ROWS");
+    unlink(path);
+}
+
 static void what_is_no_setting_is_not_in_the_environment(void **state)
 {
     (void)state;
@@ -178,6 +212,7 @@ int main(void)
         cmocka_unit_test(wrong_command_lines_are_refused),
         cmocka_unit_test(help_ends_with_success),
         cmocka_unit_test(a_flag_beats_the_environment_which_beats_the_file),
+        cmocka_unit_test(a_variable_of_other_programs_is_read_too),
         cmocka_unit_test(what_is_no_setting_is_not_in_the_environment),
         cmocka_unit_test(numbers_are_held_to_their_bounds),
     };

@@ -80,6 +80,8 @@ static void a_life(const char *prefix)
     open_manager(&manager, prefix, SOCK_DGRAM);
     notify_init(&notify);
     assert_told_nothing(&manager);
+    notify_waiting(&notify);
+    assert_told(&manager, "STATUS=waiting for Redis\nEXTEND_TIMEOUT_USEC=60000000");
     notify_recovering(&notify, 437);
     assert_told(&manager, "STATUS=recovering, 43.7 %\nEXTEND_TIMEOUT_USEC=60000000");
     assert_int_equal(notify_ready(&notify), 0);
@@ -175,6 +177,7 @@ static void tell_all(struct notify *notify)
 {
     notify_init(notify);
     notify_recovering(notify, 1000);
+    notify_waiting(notify);
     (void)notify_ready(notify);
     notify_tick(notify);
     notify_stopping(notify);
