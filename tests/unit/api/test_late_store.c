@@ -1,0 +1,348 @@
+/* Every way of reading and writing answers the same, whether the store answers at once or later; and a
+ * store that fails is told, or where it is too late for that, the connection ends. */
+#include "api_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define JSON "Content-Type: application/json\r\n"
+#define NDJSON "Content-Type: application/x-ndjson\r\n"
+#define NO_BODY str_of(NULL, 0)
+
+/* f0 int, f1 float, f2 string, f3 int of another entity, f4 embedding */
+static void fill(struct api_fixture *f)
+{
+    static const float NUMBERS[] = {0.5f, -1};
+    struct value embedding = {.type = DATA_TYPE_EMBEDDING, .embedding = {NUMBERS, 2}};
+    char id[16];
+    fixture_add(f->engine, "user", DATA_TYPE_INT, 0);
+    fixture_add(f->engine, "user", DATA_TYPE_FLOAT, 0);
+    fixture_add(f->engine, "user", DATA_TYPE_STRING, 0);
+    fixture_add(f->engine, "driver", DATA_TYPE_INT, 0);
+    f->engine->features[4].dimension = 2;
+    fixture_add(f->engine, "user", DATA_TYPE_EMBEDDING, 0);
+    for (uint32_t i = 0; i < 300; i++) {
+        struct value real = {.type = DATA_TYPE_FLOAT, .real = i / 2.0};
+        snprintf(id, sizeof(id), "u%u", i * 7);
+        fixture_put(f->engine, id, 0, value_int(i), 1000000);
+        fixture_put(f->engine, id, 1, real, 2000000);
+        if (i % 3 == 0)
+            fixture_put(f->engine, id, 2, value_text(str_from_cstr(id)), 3000000);
+        if (i % 5 == 0)
+            fixture_put(f->engine, id, 3, value_int(-1), 4000000);
+        if (i % 4 == 0)
+            fixture_put(f->engine, id, 4, embedding, 5000000);
+    }
+}
+
+/* {"entity_ids":["u0",…],"feature_names":[names]} */
+static str batch_of(uint32_t ids, const char *names)
+{
+    size_t capacity = 64 + strlen(names) + (size_t)ids * 16;
+    char *text = malloc(capacity);
+    size_t len = (size_t)snprintf(text, capacity, "{\"entity_ids\":[");
+    for (uint32_t i = 0; i < ids; i++)
+        len += (size_t)snprintf(text + len, capacity - len, "%s\"u%u\"", i ? "," : "", i);
+    len += (size_t)snprintf(text + len, capacity - len, "],\"feature_names\":[%s]}", names);
+    return str_of(text, len);
+}
+
+static void expect_same(struct api_fixture *now, struct api_fixture *later, const char *method,
+                        const char *target, const char *headers, str body)
+{
+    struct answer expected = api_ask(now, method, target, headers, body);
+    struct answer answer = api_ask(later, method, target, headers, body);
+    assert_int_equal(answer.status, expected.status);
+    assert_true(answer.whole && expected.whole);
+    assert_int_equal(answer.body_len, expected.body_len);
+    assert_memory_equal(answer.body, expected.body, answer.body_len);
+    answer_free(&expected);
+    answer_free(&answer);
+}
+
+static void late_answers_are_the_same(void **state)
+{
+    (void)state;
+    static const char *const TARGETS[] = {
+        "/features/online/u7?feature_names=f1,f0,nobody,f3", "/features/online/u0?metadata=true",
+        "/features/online/u0?entity=driver", "/features/online/stranger",
+        "/features/online/u84?feature_names=f2,f4&metadata=1", "/features/u0", "/features/u84",
+        "/features/stranger", "/features/u0?entity=driver", "/features/u7?entity=driver",
+        "/features/u7?entity=plane", "/features/online/u7?feature_names=nobody&strict=true"};
+    static const char *const NAMES[] = {"\"f0\",\"f1\",\"f2\",\"f3\"", "\"f0\"", "\"nobody\"",
+                                        "\"f4\",\"f1\"", "\"f3\",\"f0\",\"nobody\""};
+    static const uint32_t IDS[] = {0, 1, 2, 255, 256, 257, 500, 513, 3000};
+    struct api_fixture *now = api_fixture_open(false);
+    struct api_fixture *later = api_fixture_open(true);
+    fill(now);
+    fill(later);
+    for (size_t i = 0; i < ARRAY_LEN(TARGETS); i++)
+        expect_same(now, later, "GET", TARGETS[i], "", NO_BODY);
+    for (size_t i = 0; i < ARRAY_LEN(IDS); i++) {
+        for (size_t n = 0; n < ARRAY_LEN(NAMES); n++) {
+            str body = batch_of(IDS[i], NAMES[n]);
+            expect_same(now, later, "POST", "/features/online?metadata=true", JSON, body);
+            expect_same(now, later, "POST", "/features/online", JSON, body);
+            expect_same(now, later, "POST", "/features/online?dtype=float32",
+                        JSON "Accept: application/x-npy\r\n", body);
+            free((void *)body.data);
+        }
+    }
+    expect_same(now, later, "POST", "/features/batch", JSON,
+                STR("{\"user_ids\":[\"u0\",\"u7\",\"stranger\",\"u0\"]}"));
+    api_fixture_close(now);
+    api_fixture_close(later);
+}
+
+/* 500 ids × 4 features are one pipeline: everything was asked before the first answer came. */
+static void a_batch_is_one_round_trip(void **state)
+{
+    (void)state;
+    struct api_fixture *f = api_fixture_open(true);
+    fill(f);
+    str body = batch_of(500, "\"f0\",\"f1\",\"f0@1\",\"f1@1\"");
+    struct answer answer = api_ask(f, "POST", "/features/online", JSON, body);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(atomic_load(&f->late.reads), 2);
+    assert_int_equal(atomic_load(&f->late.reads_open_most), 2);
+    answer_free(&answer);
+    free((void *)body.data);
+    api_fixture_close(f);
+}
+
+static void add_other(struct api_fixture *f, const char *entity, const char *id, const char *name,
+                      struct value value)
+{
+    f->late.others[f->late.other_count++] =
+        (struct late_other){entity, id, {str_from_cstr(name), value}};
+}
+
+static void expect(struct api_fixture *f, const char *target, int status_code, const char *body)
+{
+    struct answer answer = api_ask(f, "GET", target, "", NO_BODY);
+    assert_int_equal(answer.status, status_code);
+    if (body)
+        assert_string_equal(answer.body, body);
+    answer_free(&answer);
+}
+
+static void what_others_wrote_is_served(void **state)
+{
+    (void)state;
+    struct api_fixture *f = api_fixture_open(true);
+    struct value real = {.type = DATA_TYPE_FLOAT, .real = 25};
+    fill(f);
+    add_other(f, "user", "u1", "score", real);
+    add_other(f, "user", "u7", "f0", value_text(STR("hidden"))); /* u7 has an f0 of ours */
+    add_other(f, "user", "u7", "f2", value_text(STR("seen")));   /* but no f2 */
+    add_other(f, "plane", "p", "seats", real);
+    add_other(f, "plane", "p", "name", value_text(STR("A \"1\"")));
+    add_other(f, "driver", "u1", "score", value_text(STR("second")));
+    add_other(f, "driver", "u1", "more", real);
+    /* Without a single registered feature, and beside some. */
+    expect(f, "/features/p?entity=plane", 200,
+           "{\"user_id\":\"p\",\"features\":{\"seats\":25.0,\"name\":\"A \\\"1\\\"\"}}");
+    expect(f, "/features/p?entity=plane&metadata=true", 200,
+           "{\"user_id\":\"p\",\"features\":{\"seats\":25.0,\"name\":\"A \\\"1\\\"\"},"
+           "\"metadata\":{\"seats\":{\"event_timestamp\":null,\"status\":\"PRESENT\"},"
+           "\"name\":{\"event_timestamp\":null,\"status\":\"PRESENT\"}}}");
+    expect(f, "/features/u1", 200, "{\"user_id\":\"u1\",\"features\":{\"score\":25.0}}");
+    expect(f, "/features/u7", 200,
+           "{\"user_id\":\"u7\",\"features\":{\"f0\":1,\"f1\":0.5,\"f2\":\"seen\"}}");
+    expect(f, "/features/p", 404, NULL);
+    expect(f, "/features/q?entity=plane", 404, NULL);
+    /* A name is answered once, whoever else has it. */
+    expect(f, "/features/online/u1", 200,
+           "{\"entity_id\":\"u1\",\"features\":{\"score\":25.0,\"more\":25.0}}");
+    /* Named ones are what is registered. */
+    expect(f, "/features/online/u1?feature_names=score", 200,
+           "{\"entity_id\":\"u1\",\"features\":{\"score\":null}}");
+    struct answer answer = api_ask(f, "POST", "/features/batch", JSON,
+                                   STR("{\"user_ids\":[\"u1\",\"u2\",\"u7\"]}"));
+    assert_string_equal(answer.body,
+                        "[{\"user_id\":\"u1\",\"features\":{\"score\":25.0}},"
+                        "{\"user_id\":\"u2\",\"features\":{}},{\"user_id\":\"u7\","
+                        "\"features\":{\"f0\":1,\"f1\":0.5,\"f2\":\"seen\"}}]");
+    answer_free(&answer);
+    api_fixture_close(f);
+}
+
+static void a_failed_read_is_an_error(void **state)
+{
+    (void)state;
+    static const uint32_t IDS[] = {1, 50, 3000};
+    struct api_fixture *f = api_fixture_open(true);
+    fill(f);
+    for (int at_once = 0; at_once < 2; at_once++) {
+        atomic_store(&f->late.fail_at_once, at_once);
+        atomic_store(&f->late.fail_read, 1);
+        expect(f, "/features/online/u7?feature_names=f0,f3", 503, NULL);
+        expect(f, "/features/u7", 503, NULL);
+        for (size_t i = 0; i < ARRAY_LEN(IDS); i++) {
+            str body = batch_of(IDS[i], "\"f0\",\"f1\",\"f3\"");
+            struct answer answer = api_ask(f, "POST", "/features/online", JSON, body);
+            assert_int_equal(answer.status, 503);
+            assert_non_null(strstr(answer.head, "Retry-After"));
+            assert_non_null(strstr(answer.body, "the store is away"));
+            answer_free(&answer);
+            /* One of several reads of a slice. */
+            atomic_store(&f->late.fail_read, atomic_load(&f->late.reads) + 2);
+            answer = api_ask(f, "POST", "/features/online", JSON, body);
+            assert_int_equal(answer.status, 503);
+            answer_free(&answer);
+            atomic_store(&f->late.fail_read, 1);
+            free((void *)body.data);
+        }
+    }
+    atomic_store(&f->late.fail_read, 0);
+    expect(f, "/features/online/u7?feature_names=f0", 200, NULL);
+    api_fixture_close(f);
+}
+
+/* Part of it has left: nobody may take that for the whole. */
+static void a_read_that_fails_in_a_stream_ends_the_connection(void **state)
+{
+    (void)state;
+    struct api_fixture *f = api_fixture_open(true);
+    fill(f);
+    str body = batch_of(8000, "\"f0\",\"f1\"");
+    for (int at_once = 0; at_once < 2; at_once++) {
+        atomic_store(&f->late.fail_at_once, at_once);
+        atomic_store(&f->late.fail_read, atomic_load(&f->late.reads) + 6);
+        struct answer answer = api_ask(f, "POST", "/features/online", JSON, body);
+        assert_int_equal(answer.status, 200);
+        assert_false(answer.whole);
+        assert_true(answer.body_len > 1000);
+        answer_free(&answer);
+    }
+    free((void *)body.data);
+    api_fixture_close(f);
+}
+
+/* Its request's memory is in use until the store has answered. */
+static void a_client_that_leaves_harms_nobody(void **state)
+{
+    (void)state;
+    static const char ONE[] = "GET /features/u7 HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct api_fixture *f = api_fixture_open(true);
+    char head[256];
+    fill(f);
+    str body = batch_of(8000, "\"f0\",\"f1\"");
+    int len = snprintf(head, sizeof(head),
+                       "POST /features/online HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n",
+                       body.len);
+    for (int i = 0; i < 20; i++) {
+        unsigned before = atomic_load(&f->late.reads);
+        int fd = api_connect(f);
+        atomic_store(&f->late.hold, true);
+        if (i % 2) {
+            api_send(fd, head, (size_t)len);
+            api_send(fd, body.data, body.len);
+        } else {
+            api_send(fd, ONE, sizeof(ONE) - 1);
+        }
+        while (atomic_load(&f->late.reads) == before)
+            usleep(1000);
+        close(fd);
+        atomic_store(&f->late.hold, false);
+    }
+    expect(f, "/features/u7", 200, NULL);
+    free((void *)body.data);
+    api_fixture_close(f);
+}
+
+/* The columns were told before the feature was dropped; what is read later follows the catalog. */
+static void a_feature_dropped_while_a_read_waits(void **state)
+{
+    (void)state;
+    struct api_fixture *f = api_fixture_open(true);
+    fill(f);
+    str body = batch_of(8000, "\"f0\",\"f1\"");
+    char head[256];
+    size_t received;
+    int len = snprintf(head, sizeof(head),
+                       "POST /features/online HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                       "Content-Length: %zu\r\n\r\n",
+                       body.len);
+    atomic_store(&f->late.hold, true);
+    int fd = api_connect(f);
+    api_send(fd, head, (size_t)len);
+    api_send(fd, body.data, body.len);
+    while (atomic_load(&f->late.reads) == 0)
+        usleep(1000);
+    fixture_drop(f->engine, 0);
+    fixture_drop(f->engine, 1);
+    atomic_store(&f->late.hold, false);
+    char *answer = api_receive(fd, &received);
+    assert_non_null(strstr(answer, "{\"entity_id\":\"u7\",\"features\":{\"f0\":1,\"f1\":0.5}}"));
+    assert_non_null(
+        strstr(answer, "{\"entity_id\":\"u2093\",\"features\":{\"f0\":null,\"f1\":null}}"));
+    assert_non_null(strstr(answer, "\r\n0\r\n\r\n"));
+    free(answer);
+    free((void *)body.data);
+    close(fd);
+    api_fixture_close(f);
+}
+
+/* 5,000 rows, refused at once: nothing nests, and the answer is given once. */
+static void a_write_refused_at_once(void **state)
+{
+    (void)state;
+    struct api_fixture *f = api_fixture_open(true);
+    enum { ROWS = 5000 };
+    char *rows = malloc(ROWS * 64);
+    size_t len = 0;
+    fill(f);
+    for (unsigned i = 0; i < ROWS; i++)
+        len += (size_t)snprintf(rows + len, 64,
+                                "{\"entity_id\":\"u%u\",\"features\":{\"f0\":%u}}\n", i, i);
+    atomic_store(&f->late.refuse_writes, STATUS_UNAVAILABLE);
+    struct answer answer =
+        api_ask(f, "POST", "/features/ingest", JSON,
+                STR("{\"entity_id\":\"u\",\"features\":[{\"feature_name\":\"f0\",\"value\":1}]}"));
+    assert_int_equal(answer.status, 503);
+    answer_free(&answer);
+    answer = api_ask(f, "DELETE", "/features/online/u7", "", NO_BODY);
+    assert_int_equal(answer.status, 503);
+    answer_free(&answer);
+    unsigned before = atomic_load(&f->late.writes);
+    answer = api_ask(f, "POST", "/features/ingest/bulk", NDJSON, str_of(rows, len));
+    assert_int_equal(answer.status, 503);
+    assert_non_null(strstr(answer.body, "\"rows_accepted\":0,\"rows_rejected\":0"));
+    assert_int_equal(atomic_load(&f->late.writes), before + 1);
+    answer_free(&answer);
+    /* Row after row, as if each had named a feature that is no longer there. */
+    atomic_store(&f->late.refuse_writes, STATUS_NOT_FOUND);
+    answer = api_ask(f, "POST", "/features/ingest/bulk?on_error=skip", NDJSON, str_of(rows, len));
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(answer.body, "\"rows_accepted\":0,\"rows_rejected\":5000"));
+    assert_int_equal(atomic_load(&f->late.writes), before + 1 + ROWS);
+    answer_free(&answer);
+    answer = api_ask(f, "POST", "/features/ingest/bulk", NDJSON, str_of(rows, len));
+    assert_int_equal(answer.status, 422);
+    assert_non_null(strstr(answer.body, "\"rows_accepted\":0,\"rows_rejected\":1,"));
+    answer_free(&answer);
+    atomic_store(&f->late.refuse_writes, STATUS_OK);
+    answer = api_ask(f, "POST", "/features/ingest/bulk", NDJSON, str_of(rows, len));
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(answer.body, "\"rows_accepted\":5000,\"rows_rejected\":0"));
+    answer_free(&answer);
+    free(rows);
+    api_fixture_close(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(late_answers_are_the_same),
+        cmocka_unit_test(a_batch_is_one_round_trip),
+        cmocka_unit_test(what_others_wrote_is_served),
+        cmocka_unit_test(a_failed_read_is_an_error),
+        cmocka_unit_test(a_read_that_fails_in_a_stream_ends_the_connection),
+        cmocka_unit_test(a_client_that_leaves_harms_nobody),
+        cmocka_unit_test(a_feature_dropped_while_a_read_waits),
+        cmocka_unit_test(a_write_refused_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
