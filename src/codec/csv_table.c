@@ -118,9 +118,11 @@ static status resolve_column(const struct csv_table *table, const struct catalog
 {
     str entity = table->options->entity;
     column->version = catalog_resolve(catalog, column->name);
-    if (column->version == NULL)
-        return column_error(error, column->name, "not_registered",
-                            "the column '%.*s' is not a registered feature");
+    if (column->version == NULL) {
+        error_loc_name(error, column->name);
+        return error_set(error, STATUS_NOT_FOUND, "not_registered",
+                         "the column '%.*s' is not a registered feature", STR_ARG(column->name));
+    }
     if (entity.len == 0 || str_eq(entity, column->version->entity->name))
         return OK;
     error_loc_name(error, column->name);

@@ -241,6 +241,7 @@ def assert_serves_without_registry(store):
     bulk = store.ndjson([line("u", clicks=6), line("u", nobody=7)],
                         on_error="skip")
     assert bulk.status_code == 503 and bulk.json()["rows_accepted"] == 1
+    assert store.csv("entity_id,nobody\nu,8\n").status_code == 503
     ready = store.client.get("/ready")
     assert ready.status_code == 200 and "PostgreSQL" in ready.json()["registry"]
     assert not registry_up(store)

@@ -139,6 +139,14 @@ static void reject_row(struct bulk *bulk, uint64_t line, struct error *error)
     bulk->error.code = STATUS_INVALID;
 }
 
+/* A header that names an unregistered feature is 422 too, unless another server may know it. */
+static void end_fatally(struct bulk *bulk, struct error *error)
+{
+    if (api_unknown(bulk->exchange, error).code == STATUS_NOT_FOUND)
+        error->code = STATUS_INVALID;
+    end_with(bulk, error);
+}
+
 static void out_of_memory(struct bulk *bulk)
 {
     struct error error;
@@ -246,7 +254,7 @@ static void fill(struct bulk *bulk, struct chunk *chunk)
             bulk->rows_ended = true;
             break;
         case BULK_FATAL:
-            end_with(bulk, &error);
+            end_fatally(bulk, &error);
             break;
         }
     }

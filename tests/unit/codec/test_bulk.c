@@ -173,7 +173,7 @@ static void csv_columns(void **state)
     assert_read(&options, "", "fatal 422 line.1 missing\n");
     assert_read(&options, "\n", "fatal 422 line.1 missing\n");
     assert_read(&options, "who,i\nu,1\n", "fatal 422 line.1.entity_id missing\n");
-    assert_read(&options, "entity_id,junk\nu,1\n", "fatal 422 line.1.junk not_registered\n");
+    assert_read(&options, "entity_id,junk\nu,1\n", "fatal 404 line.1.junk not_registered\n");
     assert_read(&options, "entity_id,i,i\nu,1,1\n", "fatal 422 line.1.i value_error\n");
     assert_read(&options, "entity_id,\"i\nu,1\n", "fatal 422 line.1 csv_invalid\n");
     options.timestamp_column = STR("when");
