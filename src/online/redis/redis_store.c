@@ -293,6 +293,7 @@ static void close_store(struct online_store *of)
 static const struct online_driver driver = {
     .name = "redis",
     .keeps_others = true,
+    .answers_later = true,
     .read = redis_store_read,
     .write = redis_store_write,
     .erase = redis_store_erase,
