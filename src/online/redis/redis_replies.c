@@ -137,7 +137,7 @@ void redis_replies_fini(struct redis_replies *replies)
 static status damaged(const struct redis_replies *replies, struct error *error)
 {
     if (replies->reader->err == REDIS_ERR_OOM)
-        return error_set(error, STATUS_UNAVAILABLE, "store_protocol",
+        return error_set(error, STATUS_UNAVAILABLE, "store_away",
                          "a reply is too deep, over %zu MiB, or there is no memory for it",
                          REDIS_REPLY_BYTES_MAX >> 20);
     return error_set(error, STATUS_UNAVAILABLE, "store_protocol",
@@ -148,7 +148,7 @@ status redis_replies_feed(struct redis_replies *replies, str bytes, struct error
 {
     redisReader *reader = replies->reader;
     if (reader->err == 0 && bytes.len > REDIS_REPLY_BYTES_MAX - (reader->len - reader->pos))
-        return error_set(error, STATUS_UNAVAILABLE, "store_protocol", "a reply is over %zu MiB",
+        return error_set(error, STATUS_UNAVAILABLE, "store_away", "a reply is over %zu MiB",
                          REDIS_REPLY_BYTES_MAX >> 20);
     return redisReaderFeed(reader, bytes.data, bytes.len) == REDIS_OK ? OK
                                                                       : damaged(replies, error);

@@ -15,11 +15,13 @@
 
 #define PATIENCE_MS 20000
 
+/* Each callback stops the loop, as it may come just before the loop sleeps. */
 static void on_changed(void *user, struct redis_link *link, enum redis_link_state state)
 {
     struct link_world *world = user;
     assert_ptr_equal(link, world->link);
     assert_int_equal(redis_link_state(link), state);
+    uv_stop(&world->loop.uv);
     if (world->state_count < ARRAY_LEN(world->states))
         world->states[world->state_count++] = state;
     if (world->on_changed)
@@ -52,7 +54,6 @@ void link_world_init(struct link_world *world, const char *url)
 
 void link_world_open(struct link_world *world)
 {
-    world->is_closed = false;
     world->link = redis_link_create(&world->options);
     assert_non_null(world->link);
 }
@@ -61,7 +62,7 @@ static void on_closed(void *user)
 {
     struct link_world *world = user;
     world->link = NULL;
-    world->is_closed = true;
+    uv_stop(&world->loop.uv);
 }
 
 void link_world_close(struct link_world *world)
@@ -69,16 +70,11 @@ void link_world_close(struct link_world *world)
     redis_link_close(world->link, on_closed, world);
 }
 
-static bool is_closed(struct link_world *world)
-{
-    return world->is_closed;
-}
-
 void link_world_fini(struct link_world *world)
 {
     if (world->link) {
         link_world_close(world);
-        link_world_until(world, is_closed);
+        link_world_until_closed(world);
     }
     assert_int_equal(link_world_count(&world->counters.links), 0);
     assert_int_equal(link_world_count(&world->counters.links_ready), 0);
@@ -89,23 +85,28 @@ void link_world_fini(struct link_world *world)
 
 static void on_guard(uv_timer_t *timer)
 {
-    (void)timer;
-    fail_msg("waited in vain");
+    struct link_world *world = CONTAINER_OF(timer, struct link_world, guard);
+    fail_msg("waited in vain: %s",
+             world->link ? redis_link_failure(world->link)->detail : "closed");
 }
 
-void link_world_until(struct link_world *world, bool (*is_so)(struct link_world *world))
+static void start_guard(struct link_world *world)
 {
     uv_update_time(&world->loop.uv);
     uv_timer_start(&world->guard, on_guard, PATIENCE_MS, 0);
-    while (!is_so(world))
+}
+
+void link_world_until_closed(struct link_world *world)
+{
+    start_guard(world);
+    while (world->link)
         uv_run(&world->loop.uv, UV_RUN_ONCE);
     uv_timer_stop(&world->guard);
 }
 
 void link_world_until_state(struct link_world *world, enum redis_link_state state)
 {
-    uv_update_time(&world->loop.uv);
-    uv_timer_start(&world->guard, on_guard, PATIENCE_MS, 0);
+    start_guard(world);
     while (redis_link_state(world->link) != state)
         uv_run(&world->loop.uv, UV_RUN_ONCE);
     uv_timer_stop(&world->guard);
@@ -113,8 +114,7 @@ void link_world_until_state(struct link_world *world, enum redis_link_state stat
 
 void link_world_until_done(struct link_world *world, unsigned count)
 {
-    uv_update_time(&world->loop.uv);
-    uv_timer_start(&world->guard, on_guard, PATIENCE_MS, 0);
+    start_guard(world);
     while (world->done_count < count)
         uv_run(&world->loop.uv, UV_RUN_ONCE);
     uv_timer_stop(&world->guard);
@@ -131,6 +131,7 @@ static void on_done(struct redis_command *command, enum redis_outcome outcome,
     struct call *call = CONTAINER_OF(command, struct call, command);
     assert_false(call->is_done);
     assert_int_equal(outcome == REDIS_ANSWERED, reply != NULL);
+    uv_stop(&call->world->loop.uv);
     call->is_done = true;
     call->order = ++call->world->done_count;
     call->outcome = outcome;

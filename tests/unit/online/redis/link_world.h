@@ -29,7 +29,6 @@ struct link_world {
     struct redis_counters counters;
     struct redis_link_options options;
     struct redis_link *link; /* NULL once closed */
-    bool is_closed;
     struct arena arena;
     unsigned done_count;
     enum redis_link_state states[64]; /* as reported, first to last */
@@ -44,7 +43,7 @@ void link_world_fini(struct link_world *world);
 void link_world_open(struct link_world *world);
 void link_world_close(struct link_world *world);
 /* Runs the loop until it is so; fails the test after 20 s. */
-void link_world_until(struct link_world *world, bool (*is_so)(struct link_world *world));
+void link_world_until_closed(struct link_world *world);
 void link_world_until_state(struct link_world *world, enum redis_link_state state);
 void link_world_until_done(struct link_world *world, unsigned count);
 uint64_t link_world_count(const _Atomic uint64_t *counter);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 
 #define OPTIONS_MAX 40
 #define START_MS 20000
+#define CLUSTER_BUS_OFFSET 10000
 
 bool redis_server_is_installed(void)
 {
@@ -63,6 +65,7 @@ static void execute(const struct redis_server *server, const char *const *option
         arguments[count++] = *options;
     snprintf(port, sizeof(port), "%u", server->port);
     snprintf(log_path, sizeof(log_path), "%s/log", server->folder);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves none behind */
     int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
@@ -91,7 +94,9 @@ void redis_server_start(struct redis_server *server, const char *const *options)
     snprintf(server->folder, sizeof(server->folder), "/tmp/featured-redis-XXXXXX");
     assert_non_null(mkdtemp(server->folder));
     snprintf(server->socket_path, sizeof(server->socket_path), "%s/socket", server->folder);
-    server->port = redis_server_free_port();
+    do
+        server->port = redis_server_free_port();
+    while (server->port > UINT16_MAX - CLUSTER_BUS_OFFSET);
     redis_server_restart(server, options);
 }
 
@@ -100,10 +105,24 @@ static void end(struct redis_server *server, int number)
     int result;
     if (server->pid == 0)
         return;
-    kill(server->pid, SIGCONT);
     kill(server->pid, number);
+    if (number != SIGKILL)
+        kill(server->pid, SIGCONT); /* it may be paused */
     assert_int_equal(waitpid(server->pid, &result, 0), server->pid);
     server->pid = 0;
+}
+
+void redis_server_pause(struct redis_server *server)
+{
+    int result;
+    kill(server->pid, SIGSTOP);
+    assert_int_equal(waitpid(server->pid, &result, WUNTRACED), server->pid);
+    assert_true(WIFSTOPPED(result));
+}
+
+void redis_server_resume(struct redis_server *server)
+{
+    kill(server->pid, SIGCONT);
 }
 
 void redis_server_kill(struct redis_server *server)

@@ -22,6 +22,9 @@ uint16_t redis_server_free_port(void);
 void redis_server_start(struct redis_server *server, const char *const *options);
 /* The same, with folder and port of before. */
 void redis_server_restart(struct redis_server *server, const char *const *options);
+/* It keeps its connections, and answers nothing until it is resumed. */
+void redis_server_pause(struct redis_server *server);
+void redis_server_resume(struct redis_server *server);
 void redis_server_kill(struct redis_server *server); /* SIGKILL */
 /* Ends it and removes its folder. */
 void redis_server_stop(struct redis_server *server);
