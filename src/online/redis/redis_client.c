@@ -194,6 +194,17 @@ static status no_map(const struct redis_client *client, struct error *error)
                      failure && failure->detail[0] != '\0' ? failure->detail : "connecting");
 }
 
+/* A cluster whose nodes are all there may yet be down in its own view. */
+static bool check_complaint(const struct redis_client *client, struct error *text)
+{
+    const struct redis_complaint *complaint = &client->complaint;
+    char name[REDIS_ADDRESS_TEXT_MAX];
+    if (!client->is_cluster || complaint->until_ms <= redis_now_ms(client))
+        return false;
+    append(text, "redis %s: %s", redis_address_text(&complaint->address, name), complaint->words);
+    return true;
+}
+
 status redis_client_check(const struct redis_client *client, struct error *error)
 {
     struct error text;
@@ -204,5 +215,6 @@ status redis_client_check(const struct redis_client *client, struct error *error
     uint32_t holes = client->is_cluster ? REDIS_SLOTS - client->covered : 0;
     if (holes > 0)
         append(&text, "the cluster has no master for %u slots", holes);
-    return away == 0 && holes == 0 ? OK : unavailable(error, text.detail);
+    bool is_content = away == 0 && holes == 0 && !check_complaint(client, &text);
+    return is_content ? OK : unavailable(error, text.detail);
 }

@@ -1,9 +1,18 @@
-/* Sends each command to the node that owns its slot, on one event loop: a single server, or a
- * cluster whose slots it learns (CLUSTER SLOTS), and whose MOVED, ASK, TRYAGAIN, CLUSTERDOWN,
- * LOADING and READONLY it follows until the command's time is up. Two links per node, one per lane;
- * with `read_from_replica` a third one to a replica of each, for REDIS_LANE_READ.
+/* Sends each command to the node that owns its slot, on one event loop.
  *
- * A command is sent again only if it was surely not executed (refused, redirected). */
+ * A single server: two links, one per lane. Absence and overload are answered at once (REFUSED),
+ * error replies are handed on.
+ *
+ * A cluster, named so by the URL or found by what the server says: slots are learnt by CLUSTER
+ * SLOTS, again each 30 s, each second while something is wrong, and soon after an answer that does
+ * not fit. MOVED and ASK are followed. After TRYAGAIN, CLUSTERDOWN, LOADING, MASTERDOWN, READONLY,
+ * or when a node is away, a command is tried again until its time is up, then REFUSED; at most a
+ * quarter of `max_pending` waits so, the others' commands go on. A command is sent again only if it
+ * was surely not executed; LOST is handed on as it is.
+ *
+ * With `read_from_replica`, REDIS_LANE_READ goes to the replicas of its slot in turn, to the master
+ * if none is ready. Replicas lag: such a read may be stale, also behind a write of the same client.
+ */
 #ifndef FEATURED_ONLINE_REDIS_REDIS_CLIENT_H
 #define FEATURED_ONLINE_REDIS_REDIS_CLIENT_H
 
@@ -44,26 +53,32 @@ struct redis_client_options {
     const struct redis_url *url; /* outlives the client */
     void *tls;
     bool read_from_replica;
-    int64_t timeout_ms;   /* of a command, redirections and waiting included */
+    /* A command that was not sent by then is REFUSED; one that was sent has as long again to be
+     * answered. */
+    int64_t timeout_ms;
     uint32_t max_pending; /* commands of this loop */
     uint64_t max_pending_bytes;
     struct redis_counters *counters;
-    /* Called when redis_client_check() may have changed its mind. May be NULL. */
+    /* Called when redis_client_check() may have changed its mind: at most once per iteration of the
+     * loop, never from within another function of the client. May be NULL. */
     void (*changed)(void *user, struct redis_client *client);
     void *user;
 };
 
 /* On the loop's thread; begins to connect. NULL: no memory. */
 struct redis_client *redis_client_create(const struct redis_client_options *options);
-/* Ends what is under way (LOST, REFUSED) in this call; `closed` once the handles are. */
+/* Once. Ends what is under way (LOST, REFUSED) in this call; what `done` then submits is REFUSED.
+ * The client is gone when `closed` is called, as the handles are closed; it may be NULL. */
 void redis_client_close(struct redis_client *client, void (*closed)(void *user), void *user);
 /* `done` may be called before it returns. */
 void redis_client_submit(struct redis_client *client, struct redis_command *command);
-/* OK when every slot has a node whose links are ready, else why not. */
+/* OK when every slot has a master whose links are ready and none of them lately said that it cannot
+ * serve; else UNAVAILABLE, and what is wrong where. */
 MUST_CHECK status redis_client_check(const struct redis_client *client, struct error *error);
 bool redis_client_is_cluster(const struct redis_client *client);
 /* For what has to go to every master (SCAN): their number, and a command to the i-th of them (never
- * redirected). Numbers hold while the topology revision does. */
+ * redirected, never tried again). Numbers hold while the revision does: it changes with the set of
+ * masters, not when slots move between them. */
 uint32_t redis_client_masters(const struct redis_client *client, uint64_t *revision);
 void redis_client_submit_to(struct redis_client *client, uint32_t master,
                             struct redis_command *command);

@@ -71,6 +71,13 @@ struct redis_refresh {
         *best; /* an answer with fewer slots than known before: others are asked too */
 };
 
+/* What a master last said instead of serving. */
+struct redis_complaint {
+    struct redis_address address;
+    char words[REDIS_WORDS_MAX];
+    int64_t until_ms;
+};
+
 struct redis_client {
     struct redis_client_options options;
     struct redis_counters *counters;
@@ -86,6 +93,7 @@ struct redis_client {
     uint32_t covered;
     struct redis_node *nodes[REDIS_CLIENT_NODES_MAX]; /* with holes */
     uint32_t node_end;                                /* behind the last one */
+    uint32_t node_found; /* the last one looked for: the next one is mostly behind it */
     uint32_t node_count;
     uint64_t node_numbers;
     uint16_t masters[REDIS_CLIENT_NODES_MAX];
@@ -101,14 +109,17 @@ struct redis_client {
     uv_timer_t retry_timer;
     struct redis_refresh refresh;
     uv_timer_t refresh_timer;
+    struct redis_complaint complaint;
     struct loop_task notify;
     void (*closed)(void *user);
     void *closed_user;
 };
 
+/* One loop writes it: no locked instruction is needed. */
 static inline void redis_count(_Atomic uint64_t *counter, int64_t change)
 {
-    atomic_fetch_add_explicit(counter, (uint64_t)change, memory_order_relaxed);
+    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, value + (uint64_t)change, memory_order_relaxed);
 }
 
 static inline int64_t redis_now_ms(const struct redis_client *client)
@@ -121,9 +132,7 @@ void redis_client_release(struct redis_client *client); /* one of `holds` */
 void redis_client_notify(struct redis_client *client);
 
 /* redis_nodes.c */
-struct redis_node *redis_node_find(struct redis_client *client,
-                                   const struct redis_address *address);
-/* NULL: too many, or no memory. Without lines. */
+/* The node with this address, made if it is new. NULL: too many, or no memory. Without lines. */
 struct redis_node *redis_node_take(struct redis_client *client,
                                    const struct redis_address *address);
 /* Makes what is missing of the lines for `kinds` (bits); one that cannot be made is tried again at

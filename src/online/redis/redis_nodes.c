@@ -3,22 +3,30 @@
 #include "base/memory.h"
 #include "online/redis/redis_client_private.h"
 
-struct redis_node *redis_node_find(struct redis_client *client, const struct redis_address *address)
+/* Maps list their nodes in the same order, mostly. */
+static struct redis_node *find(struct redis_client *client, const struct redis_address *address)
 {
-    for (uint32_t i = 0; i < client->node_end; i++)
-        if (client->nodes[i] && redis_address_eq(&client->nodes[i]->address, address))
-            return client->nodes[i];
+    for (uint32_t i = 1; i <= client->node_end; i++) {
+        uint32_t index = (client->node_found + i) % client->node_end;
+        struct redis_node *node = client->nodes[index];
+        if (node && redis_address_eq(&node->address, address)) {
+            client->node_found = index;
+            return node;
+        }
+    }
     return NULL;
 }
 
 struct redis_node *redis_node_take(struct redis_client *client, const struct redis_address *address)
 {
-    struct redis_node *node = redis_node_find(client, address);
+    struct redis_node *node = find(client, address);
+    if (node)
+        return node;
     uint32_t index = 0;
     while (index < client->node_end && client->nodes[index])
         index++;
-    if (node || index == REDIS_CLIENT_NODES_MAX)
-        return node;
+    if (index == REDIS_CLIENT_NODES_MAX)
+        return NULL;
     node = memory_alloc_zero(sizeof(*node));
     if (node == NULL)
         return NULL;

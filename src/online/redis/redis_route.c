@@ -6,6 +6,7 @@
 #define REDIRECTIONS_MAX 16u /* of one command: beyond, the nodes disagree */
 #define SHORT_WAITS 4u       /* so many times 10 ms, then 100 ms each */
 #define ASK_KEEPS_MS 60000   /* a node without slots that a slot moves to */
+#define COMPLAINT_MS 2000    /* so long redis_client_check() is not content */
 #define SUSPECT_MS 5000      /* a node that said it cannot serve is asked for the map last */
 
 static const int64_t WAIT_MS[WAIT_KINDS] = {[WAIT_SHORT] = 10, [WAIT_LONG] = 100};
@@ -167,6 +168,22 @@ static void redirect(struct redis_client *client, struct redis_command *command,
         wait_or_refuse(client, command);
 }
 
+/* The node cannot serve, perhaps another one can by now. */
+static void note_complaint(struct redis_line *line, const redisReply *reply)
+{
+    struct redis_client *client = line->client;
+    struct redis_complaint *complaint = &client->complaint;
+    int64_t now = redis_now_ms(client);
+    if (line->node)
+        line->node->suspect_ms = now + SUSPECT_MS;
+    if (complaint->until_ms <= now)
+        redis_client_notify(client);
+    complaint->until_ms = now + COMPLAINT_MS;
+    complaint->address = line->address;
+    redis_reply_words(reply, complaint->words);
+    redis_topology_want(client);
+}
+
 static void on_error(struct redis_line *line, struct redis_command *command,
                      const redisReply *reply)
 {
@@ -189,11 +206,8 @@ static void on_error(struct redis_line *line, struct redis_command *command,
         return;
     }
     redis_count(&client->counters->retried, 1);
-    if (to.verdict == REDIS_LATER_AFTER_REFRESH) {
-        if (line->node)
-            line->node->suspect_ms = redis_now_ms(client) + SUSPECT_MS;
-        redis_topology_want(client);
-    }
+    if (to.verdict == REDIS_LATER_AFTER_REFRESH)
+        note_complaint(line, reply);
     wait_or_refuse(client, command);
 }
 

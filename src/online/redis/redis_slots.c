@@ -136,10 +136,21 @@ static status read_range(struct slots_parser *parser, const redisReply *range)
     return read_replicas(parser, range, index);
 }
 
+static status refuse_error(struct slots_parser *parser, const redisReply *reply)
+{
+    char text[REDIS_ADDRESS_TEXT_MAX], words[REDIS_WORDS_MAX];
+    redis_reply_words(reply, words);
+    return error_set(parser->error, STATUS_UNAVAILABLE, "redis_slots",
+                     "redis %s refuses CLUSTER SLOTS: %s", redis_address_text(parser->asked, text),
+                     words);
+}
+
 static status parse(struct slots_parser *parser, const redisReply *reply)
 {
+    if (reply->type == REDIS_REPLY_ERROR)
+        return refuse_error(parser, reply);
     if (!is_list(reply))
-        return refuse(parser, reply->type == REDIS_REPLY_ERROR ? "an error" : "no list");
+        return refuse(parser, "no list");
     if (reply->elements > REDIS_SLOTS)
         return refuse(parser, "more ranges than slots");
     for (size_t i = 0; i < reply->elements; i++)

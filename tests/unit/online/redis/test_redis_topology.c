@@ -81,6 +81,23 @@ static void test_waiting_is_bounded(void **state)
     }
 }
 
+/* All nodes are there, but say that their cluster is down: known for a while after. */
+static void test_complaints(void **state)
+{
+    (void)state;
+    world_make_cluster(3, false);
+    world_connect_ready();
+    unsigned changes = world.changes;
+    world.nodes[1].error = "-CLUSTERDOWN The cluster is down\r\n";
+    world.nodes[1].error_count = 1;
+    assert_int_equal(world_ask(8000, REDIS_LANE_WRITE), 7001);
+    assert_string_equal(world_check(), "redis 127.0.0.1:7001: CLUSTERDOWN The cluster is down");
+    WORLD_UNTIL(world.changes > changes);
+    changes = world.changes;
+    WORLD_UNTIL(world_is_ready());
+    WORLD_UNTIL(world.changes > changes);
+}
+
 static void test_holes(void **state)
 {
     struct call call = {0};
@@ -178,6 +195,34 @@ static void test_no_cluster_where_one_was_named(void **state)
     world_submit(&call, 1, REDIS_LANE_READ);
     WORLD_UNTIL(call.ended);
     assert_int_equal(call.outcome, REDIS_REFUSED);
+}
+
+/* A cluster of one was started anew without being one. */
+static void test_cluster_becomes_single(void **state)
+{
+    uint64_t revision;
+    (void)state;
+    world_make_cluster(1, false);
+    world_connect_ready();
+    assert_int_equal(world_ask(1, REDIS_LANE_WRITE), 7000);
+    world_kill(0);
+    WORLD_UNTIL(!world_is_ready());
+    world.nodes[0].is_single = true;
+    world.nodes[0].is_up = true;
+    WORLD_UNTIL(!redis_client_is_cluster(world.client) && world_is_ready());
+    assert_int_equal(world_ask(1, REDIS_LANE_WRITE), 7000);
+    assert_int_equal(redis_client_masters(world.client, &revision), 1);
+}
+
+static void test_refused_map(void **state)
+{
+    (void)state;
+    world.url.is_cluster = true;
+    world_make_cluster(3, false);
+    world.nodes[0].slots = "-NOPERM this user has no permissions\r\n";
+    world_connect();
+    WORLD_UNTIL(strcmp(world_check(), "redis 127.0.0.1:7000 refuses CLUSTER SLOTS: NOPERM this "
+                                      "user has no permissions") == 0);
 }
 
 static void test_replicas_read(void **state)
@@ -333,12 +378,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_failover),
         TEST(test_waiting_is_bounded),
+        TEST(test_complaints),
         TEST(test_holes),
         TEST(test_seeds_are_the_last_resort),
         TEST(test_silent_node_is_passed_over),
         TEST(test_fewer_slots_are_not_believed),
         TEST(test_hostile_map),
         TEST(test_no_cluster_where_one_was_named),
+        TEST(test_cluster_becomes_single),
+        TEST(test_refused_map),
         TEST(test_replicas_read),
         TEST(test_close_with_all_sorts_under_way),
         TEST(test_turmoil),
