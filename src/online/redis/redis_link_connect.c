@@ -68,12 +68,15 @@ static void on_attempt_timer(uv_timer_t *timer)
     struct redis_link *link = CONTAINER_OF(timer, struct redis_link, timer);
     struct error error;
     loop_enter(link->options.loop);
-    bool was_reached = link->socket != NULL;
-    error_set(&error, STATUS_UNAVAILABLE, "store_away", "%s within %lld ms",
-              was_reached ? "no answer" : "its name was not resolved",
+    const char *what = "no answer";
+    if (link->socket == NULL)
+        what = "its name was not resolved";
+    else if (redis_socket_awaits_tls(link->socket))
+        what = "no answer to TLS (does this port speak it?)";
+    error_set(&error, STATUS_UNAVAILABLE, "store_away", "%s within %lld ms", what,
               (long long)link->options.timeout_ms);
     redis_link_count(&link->options.counters->timeouts, 1);
-    if (was_reached)
+    if (link->socket)
         redis_link_connect_next(link, &error);
     else
         redis_link_lost(link, &error);

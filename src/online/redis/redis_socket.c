@@ -194,6 +194,11 @@ void redis_socket_close(struct redis_socket *socket, void (*closed)(void *user))
     close(socket->fd);
 }
 
+bool redis_socket_awaits_tls(const struct redis_socket *socket)
+{
+    return socket->phase == PHASE_TLS;
+}
+
 enum redis_io redis_socket_read(struct redis_socket *socket, char *out, size_t capacity,
                                 size_t *len, struct error *error)
 {

@@ -31,6 +31,8 @@ MUST_CHECK status redis_socket_open(const struct redis_socket_options *options,
                                     struct redis_socket **out, struct error *error);
 /* No callback comes any more, but `closed` once its handle is gone. */
 void redis_socket_close(struct redis_socket *socket, void (*closed)(void *user));
+/* Connected, but the peer has not agreed on TLS yet. */
+bool redis_socket_awaits_tls(const struct redis_socket *socket);
 /* DONE: *len bytes, at least one. */
 enum redis_io redis_socket_read(struct redis_socket *socket, char *out, size_t capacity,
                                 size_t *len, struct error *error);

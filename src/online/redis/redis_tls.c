@@ -141,6 +141,16 @@ void redis_tls_end(struct redis_tls_session *session)
     memory_free(session);
 }
 
+/* A peer that is killed says no good-bye. No reply is cut by that unseen: each has its length. */
+static bool is_end(void)
+{
+#ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
+    return ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+#else
+    return false; /* before OpenSSL 3: SSL_ERROR_SYSCALL */
+#endif
+}
+
 static enum redis_io io_of(struct redis_tls_session *session, int result, struct error *error)
 {
     int saved = errno;
@@ -157,7 +167,10 @@ static enum redis_io io_of(struct redis_tls_session *session, int result, struct
                   saved ? strerror(saved) : "it closed the connection");
         break;
     default:
-        error_set(error, STATUS_UNAVAILABLE, "store_tls", "TLS failed: %s", reason());
+        if (is_end())
+            error_set(error, STATUS_UNAVAILABLE, "store_away", "it closed the connection");
+        else
+            error_set(error, STATUS_UNAVAILABLE, "store_tls", "TLS failed: %s", reason());
     }
     ERR_clear_error();
     return REDIS_IO_FAILED;

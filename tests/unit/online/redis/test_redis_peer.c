@@ -346,13 +346,15 @@ static void test_deaf(void **state)
     end();
 }
 
-/* Answers only after all of it has come: the link waits for the socket, and goes on. */
+/* Reads only once the socket is full, and answers when all has come: the link waits, and goes on.
+ */
 static void serve_late_reader(int fd)
 {
-    const struct timespec pause = {.tv_nsec = 50000000};
+    const struct timespec pause = {.tv_nsec = 1000000};
     if (!peer_greet(fd))
         return;
-    nanosleep(&pause, NULL);
+    while (link_world_count(&world.counters.bytes_sent) < 4096)
+        nanosleep(&pause, NULL);
     for (size_t left = (size_t)strtoul(text, NULL, 10); left > 0;) {
         static char bytes[1 << 16];
         ssize_t got = recv(fd, bytes, sizeof(bytes), 0);
