@@ -125,6 +125,8 @@ static void tick(uv_timer_t *timer)
         return;
     redis_binding_tick(store->binding);
     redis_keeper_tick(store->keeper);
+    if (state_of(store) == REDIS_STORE_READY)
+        redis_tidy_tick(store->tidy);
 }
 
 static void start_loop(struct loop_task *task)
@@ -279,6 +281,7 @@ static void destroy(struct redis_store *store)
     }
     redis_binding_destroy(store->binding);
     redis_keeper_destroy(store->keeper);
+    redis_tidy_destroy(store->tidy);
     redis_link_tls_destroy(store->tls);
     pthread_mutex_destroy(&store->failure_lock);
     memory_free(store->loops);
@@ -324,7 +327,8 @@ static bool create_loops(struct redis_store *store)
     }
     store->binding = redis_binding_create(store);
     store->keeper = redis_keeper_create(store);
-    return store->binding != NULL && store->keeper != NULL;
+    store->tidy = redis_tidy_create(store);
+    return store->binding != NULL && store->keeper != NULL && store->tidy != NULL;
 }
 
 status redis_store_open(const struct redis_store_options *options, struct online_store **out,

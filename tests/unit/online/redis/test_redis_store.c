@@ -2,6 +2,7 @@
 #include "store_world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -497,6 +498,70 @@ static void test_scripts_are_loaded_again(void **state)
     assert_int_equal(store_metrics().remote.script_loads, 2);
 }
 
+/* Tidied once a second at most. */
+static uint64_t tidied_revision(void)
+{
+    const redisReply *reply = store_redis("GET featured:tidied");
+    return reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
+}
+
+static void await_tidied(void)
+{
+    STORE_UNTIL(tidied_revision() == catalog_current(&world.catalog)->revision &&
+                store_redis("EXISTS featured:tidy")->integer == 0);
+}
+
+static void test_tidy_removes_dropped_features(void **state)
+{
+    (void)state;
+    uint32_t a = store_add("user", DATA_TYPE_INT, 0);
+    uint32_t b = store_add("user", DATA_TYPE_INT, 3600);
+    store_add("user", DATA_TYPE_INT, 60);
+    store_put("u", a, value_int(1), NOW);
+    store_put("u", b, value_int(2), NOW);
+    store_put("v", a, value_int(1), NOW);
+    store_put("w", a, value_int(1), NOW);
+    store_redis("HSET user:w:features theirs 1");
+    store_redis("HSET user:x:features f0 1");
+    store_redis("HSET driver:y:features __event_times {\"f\":\"1:2:v\"} f 1");
+    store_drop(a);
+    await_tidied();
+    assert_int_equal(store_redis("HEXISTS user:u:features f0")->integer, 0);
+    expect_int("u", b, 2);
+    assert_in_range(store_redis("PTTL user:u:features")->integer, 3640000, 3660000);
+    assert_int_equal(store_redis("EXISTS user:v:features")->integer, 0);
+    assert_int_equal(store_redis("HLEN user:w:features")->integer, 2);
+    assert_int_equal(store_redis("PTTL user:w:features")->integer, -1);
+    assert_int_equal(store_redis("HLEN user:x:features")->integer, 1); /* others wrote it */
+    assert_int_equal(store_redis("EXISTS driver:y:features")->integer, 0);
+    assert_int_equal(store_metrics().remote.rows_tidied, 4);
+}
+
+static void test_tidy_follows_a_changed_ttl(void **state)
+{
+    (void)state;
+    uint32_t feature = store_add("user", DATA_TYPE_INT, 60);
+    store_put("u", feature, value_int(1), NOW);
+    store_set_ttl(feature, 3600);
+    await_tidied();
+    assert_in_range(store_redis("PTTL user:u:features")->integer, 3640000, 3660000);
+    store_set_ttl(feature, 0);
+    await_tidied();
+    assert_int_equal(store_redis("PTTL user:u:features")->integer, -1);
+    store_set_ttl(feature, 600);
+    await_tidied();
+    assert_in_range(store_redis("PTTL user:u:features")->integer, 640000, 660000);
+    expect_int("u", feature, 1);
+    uint64_t tidied = store_metrics().remote.rows_tidied;
+    uint64_t revision = catalog_current(&world.catalog)->revision;
+    store_add("user", DATA_TYPE_INT, 60); /* nothing to follow */
+    STORE_UNTIL(store_metrics().remote.commands > 0);
+    for (int64_t until = store_now_ms() + 2200; store_now_ms() < until;)
+        store_turn();
+    assert_int_equal(tidied_revision(), revision);
+    assert_int_equal(store_metrics().remote.rows_tidied, tidied);
+}
+
 static void test_full(void **state)
 {
     (void)state;
@@ -590,6 +655,8 @@ int main(void)
         STORE_TEST(test_statistics),
         STORE_TEST(test_statistics_are_handed_on_at_the_end),
         STORE_TEST(test_scripts_are_loaded_again),
+        STORE_TEST(test_tidy_removes_dropped_features),
+        STORE_TEST(test_tidy_follows_a_changed_ttl),
         STORE_TEST(test_full),
         cmocka_unit_test_teardown(test_another_registry, store_teardown),
         cmocka_unit_test_teardown(test_redis_that_is_away_is_waited_for, store_teardown),
