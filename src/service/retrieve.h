@@ -87,6 +87,9 @@ MUST_CHECK status retrieve_plan_service(struct retrieve *retrieve, str name, boo
 /* Every feature of the entity, or of all entities if `entity` is empty (an unknown one has none), and
  * what others wrote there, where the store keeps such things. */
 MUST_CHECK status retrieve_plan_all(struct retrieve *retrieve, str entity, struct error *error);
+/* Every version of every feature of the entity, those not active as "name@2"; and what others wrote. */
+MUST_CHECK status retrieve_plan_versions(struct retrieve *retrieve, str entity,
+                                         struct error *error);
 
 /* The plan has names that the catalog does not know. An entity that others fill need not be known. */
 static inline bool retrieve_has_unknown(const struct retrieve *retrieve)

@@ -1,5 +1,11 @@
 #include "service/service.h"
 
+status service_out_of_memory(struct error *error)
+{
+    return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory",
+                     "not enough memory for this request; ask for fewer ids or features");
+}
+
 status service_check_definitions(struct service *service, struct error *error)
 {
     return service->registry->driver->check(service->registry, error);

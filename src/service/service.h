@@ -39,6 +39,8 @@ static inline const struct catalog *service_catalog(const struct service *servic
     return catalog_current(service->catalog);
 }
 
+/* OUT_OF_MEMORY, of a request. */
+status service_out_of_memory(struct error *error);
 /* OK, or why definitions cannot be changed; values are served as they were defined last. */
 MUST_CHECK status service_check_definitions(struct service *service, struct error *error);
 /* OK, or why values can neither be read nor written. */

@@ -13,6 +13,7 @@ import httpx
 import jsonschema_rs
 
 SPEC_FILE = pathlib.Path(__file__).resolve().parents[2] / "spec" / "openapi.json"
+NDJSON = "application/x-ndjson"
 PROBLEM = "application/problem+json"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -144,6 +145,8 @@ class Contract:
         if content_type == "application/x-npy":
             if not body.startswith(b"\x93NUMPY"):
                 raise ContractError(f"{where}: not a .npy file")
+        elif content_type == NDJSON:
+            self.check_lines(media["x-line-schema"], body, where)
         elif content_type.endswith("json"):
             try:
                 value = parse_json(body)
@@ -152,6 +155,14 @@ class Contract:
             self.validate(media["schema"], value, where)
             if content_type == PROBLEM and value["status"] != status:
                 raise ContractError(f"{where}: the body says {value['status']}")
+
+    def check_lines(self, schema, body, where):
+        for number, line in enumerate(body.splitlines(), 1):
+            try:
+                value = parse_json(line)
+            except ValueError as error:
+                raise ContractError(f"{where}: line {number}: {error}: {line[:500]!r}") from None
+            self.validate(schema, value, f"{where}: line {number}")
 
     def check_headers(self, response, headers, where):
         for name, header in response.get("headers", {}).items():

@@ -46,6 +46,7 @@ void api_bulk(struct http_exchange *exchange);              /* POST /features/in
 void api_erase(struct http_exchange *exchange);             /* DELETE /features/online/{entity_id} */
 void api_online_get(struct http_exchange *exchange);        /* GET /features/online/{entity_id} */
 void api_online_batch(struct http_exchange *exchange);      /* POST /features/online */
+void api_export(struct http_exchange *exchange);            /* GET /features/export */
 void api_user_get(struct http_exchange *exchange);          /* GET /features/{user_id} */
 void api_user_batch(struct http_exchange *exchange);        /* POST /features/batch */
 void api_root(struct http_exchange *exchange);

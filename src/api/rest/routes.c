@@ -5,6 +5,7 @@ const struct http_route api_routes[] = {
     {HTTP_POST, "/features/online", api_online_batch, false},
     {HTTP_DELETE, "/features/online/{entity_id}", api_erase, false},
     {HTTP_GET, "/features/{user_id}", api_user_get, false},
+    {HTTP_GET, "/features/export", api_export, false},
     {HTTP_POST, "/features/batch", api_user_batch, false},
     {HTTP_POST, "/features/ingest", api_ingest, false},
     {HTTP_POST, "/features/ingest/bulk", api_bulk, true},

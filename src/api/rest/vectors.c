@@ -136,27 +136,6 @@ static void append_tensor_row(const struct vectors *vectors, struct buffer *out,
         npy_append_cell(out, vectors->dtype, &cells[c], column_width(&retrieve->columns[c]));
 }
 
-/* The codec's form of what others wrote about the i-th id of the slice. */
-static status convert_others(struct vectors *vectors, uint32_t i, const struct cell *cells)
-{
-    struct retrieve *retrieve = &vectors->retrieve;
-    struct online_others others;
-    TRY(retrieve_others(retrieve, i, cells, &others));
-    if (others.count > vectors->other_room) {
-        vectors->other_room = 0;
-        vectors->others = arena_alloc_array(retrieve->arena, 2 * (size_t)others.count,
-                                            sizeof(*vectors->others));
-        if (vectors->others == NULL)
-            return status_of(STATUS_OUT_OF_MEMORY);
-        vectors->other_room = 2 * others.count;
-    }
-    for (uint32_t o = 0; o < others.count; o++)
-        vectors->others[o] = (struct json_other){others.items[o].name, others.items[o].value};
-    vectors->json.others = vectors->others;
-    vectors->json.other_count = others.count;
-    return OK;
-}
-
 /* The i-th row of the slice. */
 static void append_row(struct vectors *vectors, struct buffer *out, uint32_t i,
                        const struct cell *cells)
@@ -165,10 +144,11 @@ static void append_row(struct vectors *vectors, struct buffer *out, uint32_t i,
         append_tensor_row(vectors, out, cells);
         return;
     }
-    if (unlikely(vectors->retrieve.wants_others) &&
-        !status_is_ok(convert_others(vectors, i, cells))) {
-        out->failed = true;
-        return;
+    if (unlikely(vectors->retrieve.wants_others)) {
+        if (!status_is_ok(others_take(&vectors->others, &vectors->retrieve, i, cells)))
+            out->failed = true;
+        vectors->json.others = vectors->others.items;
+        vectors->json.other_count = vectors->others.count;
     }
     json_encode_vector(out, &vectors->json, vectors->retrieve.entity_ids[i], cells, NULL);
 }
@@ -387,8 +367,7 @@ void vectors_answer(struct vectors *vectors, bool strict)
     retrieve_count_unregistered(&vectors->retrieve);
     exchange->user = vectors;
     vectors->slice_next = vectors->slice_count = 0;
-    vectors->others = NULL;
-    vectors->other_room = 0;
+    vectors->others = (struct others){0};
     status prepared = prepare(vectors, strict);
     if (!status_is_ok(prepared)) {
         if (vectors->error.code == STATUS_OK)

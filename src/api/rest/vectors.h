@@ -9,6 +9,7 @@
 #include "codec/npy.h"
 #include "service/retrieve.h"
 
+#include "api/rest/others.h"
 #include "api/rest/request.h"
 
 enum vectors_format { VECTORS_JSON, VECTORS_NPY };
@@ -29,8 +30,7 @@ struct vectors {
     uint32_t slice_next;      /* first of its rows not written yet */
     uint32_t slice_count;     /* rows that it has */
     struct arena slice_arena; /* batches from a store that answers later: what they hold of it */
-    struct json_other *others; /* of the present row */
-    uint32_t other_room;
+    struct others others;     /* of the present row */
     struct error error;
 };
 

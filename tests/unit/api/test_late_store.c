@@ -252,6 +252,122 @@ static void a_client_that_leaves_harms_nobody(void **state)
     api_fixture_close(f);
 }
 
+/* How often each id of u0, u7, … comes in an export, page after page; and what the pages hold. */
+static void export_all(struct api_fixture *f, const char *query, uint8_t seen[300])
+{
+    char cursor[300] = "";
+    do {
+        char target[600];
+        char *line;
+        char *rest;
+        unsigned lines = 0;
+        snprintf(target, sizeof(target), "/features/export?entity=user%s%s%s", query,
+                 cursor[0] ? "&cursor=" : "", cursor);
+        struct answer answer = api_ask(f, "GET", target, "", NO_BODY);
+        assert_int_equal(answer.status, 200);
+        assert_true(answer.whole);
+        cursor[0] = 'x';
+        for (line = strtok_r(answer.body, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+            unsigned id;
+            char expected[400];
+            int len;
+            assert_int_equal(cursor[0], 'x'); /* the cursor is the last line */
+            if (strncmp(line, "{\"next_cursor\":", 15) == 0) {
+                cursor[0] = '\0';
+                (void)sscanf(line, "{\"next_cursor\":\"%299[^\"]", cursor);
+                continue;
+            }
+            lines++;
+            assert_int_equal(sscanf(line, "{\"entity_id\":\"u%u\"", &id), 1);
+            assert_int_equal(id % 7, 0);
+            seen[id / 7]++;
+            len = snprintf(expected, sizeof(expected),
+                           "{\"entity_id\":\"u%u\",\"features\":[{\"feature_name\":\"f0\","
+                           "\"value\":%u,\"event_timestamp\":\"1970-01-01T00:00:01Z\"},"
+                           "{\"feature_name\":\"f1\",\"value\":%u.%u,"
+                           "\"event_timestamp\":\"1970-01-01T00:00:02Z\"}",
+                           id, id / 7, id / 14, id / 7 % 2 * 5);
+            assert_memory_equal(line, expected, (size_t)len);
+        }
+        assert_int_not_equal(cursor[0], 'x');
+        answer_free(&answer);
+    } while (cursor[0]);
+}
+
+static void an_export_has_everything_once(void **state)
+{
+    (void)state;
+    static const char *const QUERIES[] = {"", "&limit=1", "&limit=10", "&limit=100000"};
+    for (int late = 0; late < 2; late++) {
+        struct api_fixture *f = api_fixture_open(late);
+        fill(f);
+        for (size_t q = 0; q < ARRAY_LEN(QUERIES); q++) {
+            uint8_t seen[300] = {0};
+            export_all(f, QUERIES[q], seen);
+            for (size_t i = 0; i < ARRAY_LEN(seen); i++)
+                assert_int_equal(seen[i], 1);
+        }
+        api_fixture_close(f);
+    }
+}
+
+static void an_export_has_what_others_wrote(void **state)
+{
+    (void)state;
+    struct api_fixture *f = api_fixture_open(true);
+    struct value real = {.type = DATA_TYPE_FLOAT, .real = 25};
+    fixture_add(f->engine, "user", DATA_TYPE_INT, 10);
+    fixture_put(f->engine, "expired", 0, value_int(1), 1);
+    fixture_put(f->engine, "nothing", 0, value_int(1), FIXTURE_START_US);
+    fixture_erase(f->engine, "nothing", 0);
+    add_other(f, "user", "s", "score", real);
+    add_other(f, "plane", "p", "seats", value_text(STR("many")));
+    expect(f, "/features/export?entity=user", 200,
+           "{\"entity_id\":\"s\",\"features\":[{\"feature_name\":\"score\",\"value\":25.0}]}\n"
+           "{\"next_cursor\":null}\n");
+    expect(f, "/features/export?entity=plane", 200,
+           "{\"entity_id\":\"p\",\"features\":[{\"feature_name\":\"seats\",\"value\":\"many\"}]}\n"
+           "{\"next_cursor\":null}\n");
+    expect(f, "/features/export?entity=nobody", 200, "{\"next_cursor\":null}\n");
+    api_fixture_close(f);
+    f = api_fixture_open(false);
+    expect(f, "/features/export?entity=nobody", 404, NULL);
+    api_fixture_close(f);
+}
+
+static void an_export_that_fails(void **state)
+{
+    (void)state;
+    char target[600] = "/features/export?entity=user&cursor=";
+    struct api_fixture *f = api_fixture_open(true);
+    fill(f);
+    expect(f, "/features/export", 422, NULL);
+    expect(f, "/features/export?entity=user&limit=0", 422, NULL);
+    expect(f, "/features/export?entity=user&limit=100001", 422, NULL);
+    expect(f, "/features/export?entity=user&cursor=nonsense", 422, NULL);
+    memset(target + strlen(target), '0', 300);
+    expect(f, target, 422, NULL);
+    for (int at_once = 0; at_once < 2; at_once++) {
+        atomic_store(&f->late.fail_at_once, at_once);
+        atomic_store(&f->late.fail_read, 1);
+        expect(f, "/features/export?entity=user", 503, NULL);
+    }
+    atomic_store(&f->late.fail_read, 0);
+    for (unsigned i = 0; i < 2000; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "more%u", i);
+        fixture_put(f->engine, id, 0, value_int(1), 1);
+    }
+    atomic_store(&f->late.fail_read, atomic_load(&f->late.reads) + 6);
+    struct answer answer =
+        api_ask(f, "GET", "/features/export?entity=user&limit=100000", "", NO_BODY);
+    assert_int_equal(answer.status, 200);
+    assert_false(answer.whole);
+    assert_null(strstr(answer.body, "next_cursor"));
+    answer_free(&answer);
+    api_fixture_close(f);
+}
+
 /* The columns were told before the feature was dropped; what is read later follows the catalog. */
 static void a_feature_dropped_while_a_read_waits(void **state)
 {
@@ -342,6 +458,9 @@ int main(void)
         cmocka_unit_test(a_read_that_fails_in_a_stream_ends_the_connection),
         cmocka_unit_test(a_client_that_leaves_harms_nobody),
         cmocka_unit_test(a_feature_dropped_while_a_read_waits),
+        cmocka_unit_test(an_export_has_everything_once),
+        cmocka_unit_test(an_export_has_what_others_wrote),
+        cmocka_unit_test(an_export_that_fails),
         cmocka_unit_test(a_write_refused_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
