@@ -23,6 +23,10 @@ class Keyspaces:
             self.used[directory] = self.free.pop() if self.free else self.make()
         return self.url(self.used[directory])
 
+    def client(self, directory):
+        """The client of PyPI on what the server with that directory has."""
+        return self.client_of(self.used[directory])
+
     def release(self, directories):
         for directory in directories:
             keyspace = self.used.pop(directory)
@@ -47,6 +51,9 @@ class Databases(Keyspaces):
     def url(self, keyspace):
         return self.server().url(keyspace)
 
+    def client_of(self, keyspace):
+        return self.server().client(keyspace, socket_timeout=20)
+
     def wipe(self, keyspace):
         self.server().client(keyspace).flushdb()
 
@@ -62,6 +69,9 @@ class Clusters(Keyspaces):
 
     def url(self, keyspace):
         return keyspace.cluster_url()
+
+    def client_of(self, keyspace):
+        return keyspace.client()
 
     def wipe(self, keyspace):
         keyspace.flush()
