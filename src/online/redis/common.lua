@@ -22,14 +22,18 @@ end
 local function replaces(held_event, new_event) return not less(new_event, held_event) end
 local function is_erased(event, erased) return not less(erased, event) end
 
-local function is_decimal(text)
-  return #text <= 20 and (text == '0' or text:find('^%-?[1-9]%d*$') ~= nil)
+local function is_decimal(text, least, most)
+  if text ~= '0' and not text:find('^%-?[1-9]%d*$') then return false end
+  return not less(text, least) and not less(most, text)
 end
 
 -- "EVENT_US:VERSION_ID:KIND"; nil if it is none.
 local function parse(entry)
   local event, version, kind = entry:match('^(%-?%d+):(%d+):([vnx])$')
-  if not event or not is_decimal(event) or not is_decimal(version) then return nil end
+  if not event or not is_decimal(event, '-9223372036854775808', '9223372036854775807') or
+    not is_decimal(version, '0', '18446744073709551615') then
+    return nil
+  end
   return event, version, kind
 end
 
