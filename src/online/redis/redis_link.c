@@ -295,6 +295,22 @@ static void on_failed(void *user, const struct error *error)
 const struct redis_socket_callbacks REDIS_LINK_CALLBACKS = {
     .opened = on_opened, .readable = on_readable, .writable = on_writable, .failed = on_failed};
 
+static bool is_overdue(const struct redis_link *link)
+{
+    const struct redis_command *oldest = link->sent.first;
+    return oldest && redis_link_now_ms(link) - oldest->sent_ms >= link->options.timeout_ms;
+}
+
+/* The loop was held up before it could send them: their time begins now. */
+static void excuse_unsent(struct redis_link *link)
+{
+    struct redis_command *command = link->is_blocked ? NULL : link->sent.first;
+    for (; command; command = command->next) {
+        if (command->end > link->written)
+            command->sent_ms = redis_link_now_ms(link);
+    }
+}
+
 /* When the loop itself was held up (the process was stopped), answers may be there already. */
 static void on_command_timer(uv_timer_t *timer)
 {
@@ -304,8 +320,9 @@ static void on_command_timer(uv_timer_t *timer)
     struct error error;
     loop_enter(link->options.loop);
     link->timer_is_set = false;
-    const struct redis_command *oldest = link->sent.first;
-    if (oldest && redis_link_now_ms(link) - oldest->sent_ms >= link->options.timeout_ms) {
+    if (is_overdue(link))
+        excuse_unsent(link);
+    if (is_overdue(link)) {
         on_readable(link);
         if (link->socket != socket)
             return;

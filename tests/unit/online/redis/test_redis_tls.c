@@ -179,10 +179,15 @@ static void test_name_of_another(void **state)
                    "?cacert=$/ca.crt&cert=$/client.crt&key=$/client.key&verify=none");
 }
 
+/* With TLS 1.3 the server says so only after the link's first words, and may reset the connection.
+ */
 static void test_without_client_certificate(void **state)
 {
     (void)state;
-    assert_fails("127.0.0.1", stranger.port, "?verify=none", "certificate required");
+    init("127.0.0.1", stranger.port, "?verify=none");
+    link_world_until_state(&world, REDIS_LINK_BACKOFF);
+    assert_int_equal(link_world_count(&world.counters.connects), 0);
+    fini();
 }
 
 static void test_server_without_tls(void **state)
