@@ -42,8 +42,8 @@ static void append_time(struct buffer *out, int64_t time_us)
 }
 
 void json_encode_export(struct buffer *out, str entity_id, const str *keys,
-                        const struct cell *cells, uint32_t count,
-                        const struct json_other *others, uint32_t other_count)
+                        const struct cell *cells, uint32_t count, const struct json_other *others,
+                        uint32_t other_count)
 {
     uint32_t entries = 0;
     for (uint32_t i = 0; i < count; i++) {

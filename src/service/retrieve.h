@@ -3,8 +3,8 @@
  *   retrieve_init → retrieve_plan_* → { retrieve_slice → its callback } …
  *
  * All memory is the request's arena; what a store that answers later keeps of one slice may have an
- * arena of its own. The plan survives the reader's quiescent states: each slice looks its versions up
- * again if the catalog has moved on; a version dropped meanwhile reads as not registered. */
+ * arena of its own. The plan survives the reader's quiescent states: each slice looks its versions
+ * up again if the catalog has moved on; a version dropped meanwhile reads as not registered. */
 #ifndef FEATURED_SERVICE_RETRIEVE_H
 #define FEATURED_SERVICE_RETRIEVE_H
 
@@ -15,15 +15,15 @@
 
 /* Cells read in one go: about 100 µs of reading and encoding. */
 #define RETRIEVE_SLICE_CELLS 2048u
-/* From a store that answers later: enough to make a round trip worth while. What has bytes counts for
- * several, so that a slice stays at some megabytes. */
+/* From a store that answers later: enough to make a round trip worth while. What has bytes counts
+ * for several, so that a slice stays at some megabytes. */
 #define RETRIEVE_LATE_SLICE_CELLS 16384u
 #define RETRIEVE_LATE_SLICE_IDS (4 * ONLINE_READ_IDS_MAX)
 
 struct retrieve_column {
-    str name;        /* as asked */
-    uint32_t group;  /* RETRIEVE_UNREGISTERED: none */
-    uint32_t place;  /* among the group's versions */
+    str name;                 /* as asked */
+    uint32_t group;           /* RETRIEVE_UNREGISTERED: none */
+    uint32_t place;           /* among the group's versions */
     enum data_type data_type; /* unless unregistered */
     uint32_t dimension;
 };
@@ -59,7 +59,7 @@ struct retrieve {
     uint32_t unregistered_count;
     bool entity_unknown; /* the plan was for one that nobody registered */
     bool wants_others;   /* what others wrote belongs to the answer */
-    bool is_direct; /* the columns are the versions of the one group, in order */
+    bool is_direct;      /* the columns are the versions of the one group, in order */
     uint64_t catalog_revision;
     /* the present slice */
     const str *entity_ids;
@@ -69,9 +69,9 @@ struct retrieve {
     void *user;
     status status; /* of the slice */
     struct error *error;
-    uint32_t cells_for_ids;    /* ids that the groups' cells have room for */
-    struct cell *row;          /* scratch of column_count cells, unless direct */
-    uint32_t *by_name;         /* columns in the order of their names, once others were looked at */
+    uint32_t cells_for_ids; /* ids that the groups' cells have room for */
+    struct cell *row;       /* scratch of column_count cells, unless direct */
+    uint32_t *by_name;      /* columns in the order of their names, once others were looked at */
 };
 
 void retrieve_init(struct retrieve *retrieve, struct service *service, struct arena *arena,
@@ -84,14 +84,16 @@ MUST_CHECK status retrieve_plan_names(struct retrieve *retrieve, const str *name
 /* The input vector of a model, `unique` as above; NOT_FOUND if there is no such service. */
 MUST_CHECK status retrieve_plan_service(struct retrieve *retrieve, str name, bool unique,
                                         struct error *error);
-/* Every feature of the entity, or of all entities if `entity` is empty (an unknown one has none), and
- * what others wrote there, where the store keeps such things. */
+/* Every feature of the entity, or of all entities if `entity` is empty (an unknown one has none),
+ * and what others wrote there, where the store keeps such things. */
 MUST_CHECK status retrieve_plan_all(struct retrieve *retrieve, str entity, struct error *error);
-/* Every version of every feature of the entity, those not active as "name@2"; and what others wrote. */
+/* Every version of every feature of the entity, those not active as "name@2"; and what others
+ * wrote. */
 MUST_CHECK status retrieve_plan_versions(struct retrieve *retrieve, str entity,
                                          struct error *error);
 
-/* The plan has names that the catalog does not know. An entity that others fill need not be known. */
+/* The plan has names that the catalog does not know. An entity that others fill need not be known.
+ */
 static inline bool retrieve_has_unknown(const struct retrieve *retrieve)
 {
     return retrieve->unregistered_count > 0 ||
@@ -108,14 +110,13 @@ static inline bool retrieve_is_late(const struct retrieve *retrieve)
 void retrieve_count_unregistered(const struct retrieve *retrieve);
 
 /* NOT_FOUND naming every column that is not registered; OK if all are. */
-MUST_CHECK status retrieve_require_registered(const struct retrieve *retrieve,
-                                              struct error *error);
+MUST_CHECK status retrieve_require_registered(const struct retrieve *retrieve, struct error *error);
 
 /* How many ids a slice may have, at least 1. */
 uint32_t retrieve_slice_ids(const struct retrieve *retrieve);
 
-/* Reads the ids; calls `done` once, perhaps before it returns. The cells hold until `done` returns, or
- * as retrieve_is_late() says. */
+/* Reads the ids; calls `done` once, perhaps before it returns. The cells hold until `done` returns,
+ * or as retrieve_is_late() says. */
 void retrieve_slice(struct retrieve *retrieve, const str *entity_ids, uint32_t id_count,
                     void (*done)(struct retrieve *retrieve), void *user, struct error *error);
 

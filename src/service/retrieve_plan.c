@@ -10,8 +10,8 @@
 void retrieve_init(struct retrieve *retrieve, struct service *service, struct arena *arena,
                    struct loop *loop)
 {
-    *retrieve = (struct retrieve){
-        .service = service, .arena = arena, .slice_arena = arena, .loop = loop};
+    *retrieve =
+        (struct retrieve){.service = service, .arena = arena, .slice_arena = arena, .loop = loop};
 }
 
 static struct retrieve_group *find_group(struct retrieve *retrieve, uint32_t entity_index)
@@ -31,8 +31,8 @@ static bool plan_reserve(struct retrieve *retrieve, uint32_t columns, uint32_t g
     return retrieve->columns && retrieve->groups;
 }
 
-/* `entity` NULL: nobody registered it. A store that answers later needs the name longer than an image
- * of the catalog lives. */
+/* `entity` NULL: nobody registered it. A store that answers later needs the name longer than an
+ * image of the catalog lives. */
 static struct retrieve_group *group_create(struct retrieve *retrieve, str entity_name,
                                            const struct catalog_entity *entity, uint32_t capacity)
 {
@@ -182,7 +182,8 @@ status retrieve_plan_service(struct retrieve *retrieve, str name, bool unique, s
     }
     if (seen.is_large)
         hash_map_fini(&seen.map);
-    return status_is_ok(result) ? plan_finish(retrieve, catalog, error) : service_out_of_memory(error);
+    return status_is_ok(result) ? plan_finish(retrieve, catalog, error)
+                                : service_out_of_memory(error);
 }
 
 /* An entity without features may still have what others wrote. */

@@ -12,7 +12,7 @@
 
 struct export_state {
     struct http_exchange *exchange;
-    struct export export;
+    struct export_reader reader;
     str *keys;
     struct others others;
     uint32_t row_next;  /* of the present rows, the first that is not written */
@@ -26,7 +26,7 @@ struct export_state {
 
 static status prepare_keys(struct export_state *state)
 {
-    const struct retrieve *retrieve = &state->export.retrieve;
+    const struct retrieve *retrieve = &state->reader.retrieve;
     state->keys =
         arena_alloc_array(retrieve->arena, retrieve->column_count + 1, sizeof(*state->keys));
     if (state->keys == NULL)
@@ -43,8 +43,8 @@ static status prepare_keys(struct export_state *state)
  * again for it. */
 static void append_rows(struct export_state *state, struct buffer *out)
 {
-    struct export *export = &state->export;
-    struct retrieve *retrieve = &export->retrieve;
+    struct export_reader *reader = &state->reader;
+    struct retrieve *retrieve = &reader->retrieve;
     size_t full_at = out->len + PIECE_BYTES;
     uint32_t first = state->row_next;
     while (state->row_next < state->row_count && out->len < full_at && !out->failed) {
@@ -52,10 +52,10 @@ static void append_rows(struct export_state *state, struct buffer *out)
         const struct cell *cells = retrieve_row(retrieve, i);
         if (!status_is_ok(others_take(&state->others, retrieve, i, cells)))
             out->failed = true;
-        json_encode_export(out, export_id(export, i), state->keys, cells, retrieve->column_count,
+        json_encode_export(out, export_id(reader, i), state->keys, cells, retrieve->column_count,
                            state->others.items, state->others.count);
     }
-    export_took(export, state->row_next - first);
+    export_took(reader, state->row_next - first);
     if (!retrieve_is_late(retrieve))
         state->row_next = state->row_count = 0;
 }
@@ -63,15 +63,15 @@ static void append_rows(struct export_state *state, struct buffer *out)
 static void take_rows(struct export_state *state)
 {
     state->is_waiting = false;
-    state->is_failed = !status_is_ok(state->export.status);
-    state->has_ended = !state->is_failed && state->export.row_count == 0;
+    state->is_failed = !status_is_ok(state->reader.status);
+    state->has_ended = !state->is_failed && state->reader.row_count == 0;
     state->row_next = 0;
-    state->row_count = state->is_failed ? 0 : state->export.row_count;
+    state->row_count = state->is_failed ? 0 : state->reader.row_count;
 }
 
-static void next_done(struct export *export)
+static void next_done(struct export_reader *reader)
 {
-    struct export_state *state = export->user;
+    struct export_state *state = reader->user;
     take_rows(state);
     if (state->out)
         append_rows(state, state->out);
@@ -83,7 +83,7 @@ static void read_more(struct export_state *state, struct buffer *out)
 {
     state->is_waiting = true;
     state->out = out;
-    export_next(&state->export, next_done, state);
+    export_next(&state->reader, next_done, state);
     state->out = NULL;
 }
 
@@ -100,14 +100,14 @@ static enum http_piece produce(struct http_exchange *exchange, struct buffer *ou
         return HTTP_PIECE_BROKEN;
     if (!state->has_ended)
         return HTTP_PIECE_MORE;
-    json_encode_export_end(out, str_of(state->export.cursor, state->export.cursor_len));
+    json_encode_export_end(out, str_of(state->reader.cursor, state->reader.cursor_len));
     return HTTP_PIECE_LAST;
 }
 
 static void finish(struct http_exchange *exchange)
 {
     struct export_state *state = exchange->user;
-    export_fini(&state->export);
+    export_fini(&state->reader);
 }
 
 static void fail(struct export_state *state)
@@ -116,20 +116,20 @@ static void fail(struct export_state *state)
         error_loc_name(&state->error, STR("query"));
         error_loc_name(&state->error, STR("cursor"));
     }
-    export_fini(&state->export);
+    export_fini(&state->reader);
     api_fail_unknown(state->exchange, &state->error);
 }
 
 /* Before the answer begins, so that a wrong cursor, or a store that is away, still is an error. */
-static void first_done(struct export *export)
+static void first_done(struct export_reader *reader)
 {
-    struct export_state *state = export->user;
+    struct export_state *state = reader->user;
     take_rows(state);
     if (state->is_failed) {
         fail(state);
         return;
     }
-    if (!retrieve_is_late(&export->retrieve))
+    if (!retrieve_is_late(&reader->retrieve))
         state->row_count = 0; /* they do not hold: produce() has them read again */
     http_respond_stream(state->exchange, 200, STR("application/x-ndjson"),
                         (struct http_stream){produce, finish});
@@ -153,17 +153,17 @@ static status choose(struct export_state *state, str *entity, str *cursor, uint6
 /* What others keep under an entity that nobody registered is exported too. */
 static status check_entity(struct export_state *state)
 {
-    const struct retrieve *retrieve = &state->export.retrieve;
+    const struct retrieve *retrieve = &state->reader.retrieve;
     if (!retrieve->entity_unknown || retrieve->wants_others)
         return OK;
     return error_set(&state->error, STATUS_NOT_FOUND, "not_registered",
-                     "Entity '%.*s' not registered", STR_ARG(state->export.entity_name));
+                     "Entity '%.*s' not registered", STR_ARG(state->reader.entity_name));
 }
 
 static status prepare(struct export_state *state, str entity, str cursor, uint64_t limit)
 {
     struct http_exchange *exchange = state->exchange;
-    TRY(export_init(&state->export, api_of(exchange)->service, &exchange->arena, exchange->loop,
+    TRY(export_init(&state->reader, api_of(exchange)->service, &exchange->arena, exchange->loop,
                     entity, cursor, limit, &state->error));
     TRY(check_entity(state));
     TRY(service_check_values(api_of(exchange)->service, &state->error));
@@ -189,9 +189,9 @@ void api_export(struct http_exchange *exchange)
         return;
     }
     /* A feature registered elsewhere a moment ago must not be left out. */
-    if (state->export.retrieve.entity_unknown && api_look_again(exchange)) {
-        export_fini(&state->export);
+    if (state->reader.retrieve.entity_unknown && api_look_again(exchange)) {
+        export_fini(&state->reader);
         return;
     }
-    export_next(&state->export, first_done, state);
+    export_next(&state->reader, first_done, state);
 }

@@ -12,7 +12,8 @@ struct others {
     uint32_t room;
 };
 
-/* Those of the i-th id of the slice, whose cells are `row`, in place of the ones before. OUT_OF_MEMORY. */
+/* Those of the i-th id of the slice, whose cells are `row`, in place of the ones before.
+ * OUT_OF_MEMORY. */
 MUST_CHECK status others_take(struct others *others, struct retrieve *retrieve, uint32_t i,
                               const struct cell *row);
 

@@ -8,7 +8,7 @@
 #define UNREGISTERED_HEADER_BYTES 1024u /* api.md: the header is at most 1 KiB */
 #define PIECE_BYTES (64u << 10) /* of a streamed answer: a row that begins below is still taken */
 #define SMALL_OTHERS RETRIEVE_SLICE_CELLS
-#define COLUMN_HEADER_BYTES 65536u /* more column names than that do not fit into any client's header */
+#define COLUMN_HEADER_BYTES 65536u /* more column names do not fit into any client's header */
 
 static status set_unregistered_header(struct vectors *vectors)
 {
@@ -37,8 +37,8 @@ static status set_unregistered_header(struct vectors *vectors)
     return OK;
 }
 
-/* As planned, whatever becomes of the feature while the answer is on its way: the shape has been told.
- * One for a name that nobody registered. */
+/* As planned, whatever becomes of the feature while the answer is on its way: the shape has been
+ * told. One for a name that nobody registered. */
 static uint32_t column_width(const struct retrieve_column *column)
 {
     return npy_width(column->data_type, column->dimension);
@@ -54,8 +54,8 @@ static status set_names_header(struct vectors *vectors)
     buffer_init(&names, COLUMN_HEADER_BYTES);
     for (uint32_t c = 0; c < retrieve->column_count && !names.failed; c++) {
         const struct retrieve_column *column = &retrieve->columns[c];
-        bool spreads = column->group != RETRIEVE_UNREGISTERED &&
-                       column->data_type == DATA_TYPE_EMBEDDING;
+        bool spreads =
+            column->group != RETRIEVE_UNREGISTERED && column->data_type == DATA_TYPE_EMBEDDING;
         for (uint32_t i = 0; i < column_width(column) && !names.failed; i++) {
             if (names.len)
                 buffer_append_char(&names, ',');
@@ -153,8 +153,8 @@ static void append_row(struct vectors *vectors, struct buffer *out, uint32_t i,
     json_encode_vector(out, &vectors->json, vectors->retrieve.entity_ids[i], cells, NULL);
 }
 
-/* As many rows of the slice as fill a piece. Those left out are still there for the next one, or are
- * read again for it. */
+/* As many rows of the slice as fill a piece. Those left out are still there for the next one, or
+ * are read again for it. */
 static void append_rows(struct vectors *vectors, struct buffer *out)
 {
     struct retrieve *retrieve = &vectors->retrieve;
@@ -163,8 +163,7 @@ static void append_rows(struct vectors *vectors, struct buffer *out)
          vectors->slice_next++) {
         if (vectors->next++ > 0 && vectors->format == VECTORS_JSON)
             buffer_append_char(out, ',');
-        append_row(vectors, out, vectors->slice_next,
-                   retrieve_row(retrieve, vectors->slice_next));
+        append_row(vectors, out, vectors->slice_next, retrieve_row(retrieve, vectors->slice_next));
     }
     if (!retrieve_is_late(retrieve))
         vectors->slice_count = vectors->slice_next = 0;

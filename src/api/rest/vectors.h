@@ -1,7 +1,7 @@
-/* Answers made of feature vectors: one object, an array of them, or a tensor. Small ones are written
- * at once; large ones go out slice by slice, so that neither the loop nor memory is held up. A store
- * that answers later is read before the answer begins, so that it may still become an error; if it
- * fails once a part has left, the connection ends. */
+/* Answers made of feature vectors: one object, an array of them, or a tensor. Small ones are
+ * written at once; large ones go out slice by slice, so that neither the loop nor memory is held
+ * up. A store that answers later is read before the answer begins, so that it may still become an
+ * error; if it fails once a part has left, the connection ends. */
 #ifndef FEATURED_API_REST_VECTORS_H
 #define FEATURED_API_REST_VECTORS_H
 
@@ -22,7 +22,7 @@ struct vectors {
     uint32_t next; /* first id not written yet */
     enum vectors_format format;
     enum npy_dtype dtype;
-    struct json_vector json; /* id_key, only_held, metadata by the handler; keys by vectors_answer() */
+    struct json_vector json; /* id_key, only_held and metadata are the handler's */
     bool is_array;           /* a batch, even of one */
     bool not_found_if_empty; /* one id: 404 "User … not found" if nothing of it is held */
     /* the present slice */
@@ -34,8 +34,8 @@ struct vectors {
     struct error error;
 };
 
-/* Answers the exchange: the header X-Featured-Unregistered, NOT_FOUND if `strict` and some column is
- * not registered, 406 for tensors with columns that are no numbers, then the rows. */
+/* Answers the exchange: the header X-Featured-Unregistered, NOT_FOUND if `strict` and some column
+ * is not registered, 406 for tensors with columns that are no numbers, then the rows. */
 void vectors_answer(struct vectors *vectors, bool strict);
 
 #endif

@@ -65,8 +65,8 @@ static bool add(struct scan_list *list, const struct row *row, struct arena *are
     return arena_copy_str(arena, row_id(row), &list->ids[list->count++]);
 }
 
-/* Takes hashes from `first` on, of one shard and one array of it. *last is the last hash it took: less
- * than all of the shard if that has more ids than are wanted. */
+/* Takes hashes from `first` on, of one shard and one array of it. *last is the last hash it took:
+ * less than all of the shard if that has more ids than are wanted. */
 static bool take_shard(const struct table *table, uint64_t first, uint32_t wanted,
                        struct scan_list *list, struct arena *arena, uint64_t *last)
 {

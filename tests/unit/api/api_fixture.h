@@ -1,5 +1,6 @@
-/* The REST routes on a real server over the engine, straight or behind a store that answers later, and a
- * blocking client. The test's thread owns the engine's fixture, another one the server's loop. */
+/* The REST routes on a real server over the engine, straight or behind a store that answers later,
+ * and a blocking client. The test's thread owns the engine's fixture, another one the server's
+ * loop. */
 #ifndef FEATURED_TESTS_API_FIXTURE_H
 #define FEATURED_TESTS_API_FIXTURE_H
 

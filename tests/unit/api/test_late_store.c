@@ -1,5 +1,5 @@
-/* Every way of reading and writing answers the same, whether the store answers at once or later; and a
- * store that fails is told, or where it is too late for that, the connection ends. */
+/* Every way of reading and writing answers the same, whether the store answers at once or later;
+ * and a store that fails is told, or where it is too late for that, the connection ends. */
 #include "api_fixture.h"
 
 #include <stdio.h>
@@ -64,12 +64,18 @@ static void expect_same(struct api_fixture *now, struct api_fixture *later, cons
 static void late_answers_are_the_same(void **state)
 {
     (void)state;
-    static const char *const TARGETS[] = {
-        "/features/online/u7?feature_names=f1,f0,nobody,f3", "/features/online/u0?metadata=true",
-        "/features/online/u0?entity=driver", "/features/online/stranger",
-        "/features/online/u84?feature_names=f2,f4&metadata=1", "/features/u0", "/features/u84",
-        "/features/stranger", "/features/u0?entity=driver", "/features/u7?entity=driver",
-        "/features/u7?entity=plane", "/features/online/u7?feature_names=nobody&strict=true"};
+    static const char *const TARGETS[] = {"/features/online/u7?feature_names=f1,f0,nobody,f3",
+                                          "/features/online/u0?metadata=true",
+                                          "/features/online/u0?entity=driver",
+                                          "/features/online/stranger",
+                                          "/features/online/u84?feature_names=f2,f4&metadata=1",
+                                          "/features/u0",
+                                          "/features/u84",
+                                          "/features/stranger",
+                                          "/features/u0?entity=driver",
+                                          "/features/u7?entity=driver",
+                                          "/features/u7?entity=plane",
+                                          "/features/online/u7?feature_names=nobody&strict=true"};
     static const char *const NAMES[] = {"\"f0\",\"f1\",\"f2\",\"f3\"", "\"f0\"", "\"nobody\"",
                                         "\"f4\",\"f1\"", "\"f3\",\"f0\",\"nobody\""};
     static const uint32_t IDS[] = {0, 1, 2, 255, 256, 257, 500, 513, 3000};
@@ -158,12 +164,11 @@ static void what_others_wrote_is_served(void **state)
     /* Named ones are what is registered. */
     expect(f, "/features/online/u1?feature_names=score", 200,
            "{\"entity_id\":\"u1\",\"features\":{\"score\":null}}");
-    struct answer answer = api_ask(f, "POST", "/features/batch", JSON,
-                                   STR("{\"user_ids\":[\"u1\",\"u2\",\"u7\"]}"));
-    assert_string_equal(answer.body,
-                        "[{\"user_id\":\"u1\",\"features\":{\"score\":25.0}},"
-                        "{\"user_id\":\"u2\",\"features\":{}},{\"user_id\":\"u7\","
-                        "\"features\":{\"f0\":1,\"f1\":0.5,\"f2\":\"seen\"}}]");
+    struct answer answer =
+        api_ask(f, "POST", "/features/batch", JSON, STR("{\"user_ids\":[\"u1\",\"u2\",\"u7\"]}"));
+    assert_string_equal(answer.body, "[{\"user_id\":\"u1\",\"features\":{\"score\":25.0}},"
+                                     "{\"user_id\":\"u2\",\"features\":{}},{\"user_id\":\"u7\","
+                                     "\"features\":{\"f0\":1,\"f1\":0.5,\"f2\":\"seen\"}}]");
     answer_free(&answer);
     api_fixture_close(f);
 }

@@ -26,8 +26,7 @@ static const struct json_other OTHERS[] = {
 static void make_keys(struct arena *arena, str keys[COUNT])
 {
     for (size_t i = 0; i < COUNT; i++)
-        assert_true(
-            status_is_ok(json_encode_export_key(arena, str_from_cstr(NAMES[i]), &keys[i])));
+        assert_true(status_is_ok(json_encode_export_key(arena, str_from_cstr(NAMES[i]), &keys[i])));
 }
 
 static void lines_are_what_bulk_takes(void **state)
@@ -82,8 +81,7 @@ static void the_last_line_is_the_cursor(void **state)
     buffer_init(&out, SIZE_MAX);
     json_encode_export_end(&out, STR("0:\"17\":3"));
     json_encode_export_end(&out, str_of(NULL, 0));
-    assert_str(buffer_str(&out),
-               "{\"next_cursor\":\"0:\\\"17\\\":3\"}\n{\"next_cursor\":null}\n");
+    assert_str(buffer_str(&out), "{\"next_cursor\":\"0:\\\"17\\\":3\"}\n{\"next_cursor\":null}\n");
     buffer_fini(&out);
 }
 
@@ -103,8 +101,7 @@ static void memory_may_fail(void **state)
     }
     arena_fini(&arena);
     arena_init(&arena, 0);
-    assert_int_equal(json_encode_export_key(&arena, STR("a"), &keys[0]).code,
-                     STATUS_OUT_OF_MEMORY);
+    assert_int_equal(json_encode_export_key(&arena, STR("a"), &keys[0]).code, STATUS_OUT_OF_MEMORY);
     arena_fini(&arena);
 }
 

@@ -12,8 +12,8 @@ static void the_header_is_numpys(void **state)
 {
     /* What numpy.save() writes before the data of zeros((2, 3)). */
     static const char EXPECTED[] =
-        "\x93NUMPY\x01\x00\x76\x00{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), }"
-        SPACES10 SPACES10 SPACES10 SPACES10 SPACES10 "        \n";
+        "\x93NUMPY\x01\x00\x76\x00{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), "
+        "}" SPACES10 SPACES10 SPACES10 SPACES10 SPACES10 "        \n";
     struct buffer out;
     (void)state;
     buffer_init(&out, SIZE_MAX);
@@ -95,7 +95,8 @@ static void cells_are_numbers(void **state)
     buffer_fini(&narrow);
 }
 
-/* Whatever they wrote in a column's place: a number is a number, and nothing else is read as one. */
+/* Whatever they wrote in a column's place: a number is a number, and nothing else is read as one.
+ */
 static void what_others_wrote_is_a_number_or_none(void **state)
 {
     static const float NUMBERS[] = {0.5f, -1, 3};
@@ -106,8 +107,12 @@ static void what_others_wrote_is_a_number_or_none(void **state)
     } CASES[] = {
         {{CELL_PRESENT, CELL_EVENT_TIME_UNKNOWN, {.type = DATA_TYPE_FLOAT, .real = 2.5}}, 1, 2.5},
         {{CELL_PRESENT, CELL_EVENT_TIME_UNKNOWN, {.type = DATA_TYPE_FLOAT, .real = 2.5}}, 3, 0},
-        {{CELL_PRESENT, CELL_EVENT_TIME_UNKNOWN, {.type = DATA_TYPE_STRING, .text = {"7", 1}}}, 1, 0},
-        {{CELL_PRESENT, CELL_EVENT_TIME_UNKNOWN, {.type = DATA_TYPE_STRING, .text = {"7", 1}}}, 2, 0},
+        {{CELL_PRESENT, CELL_EVENT_TIME_UNKNOWN, {.type = DATA_TYPE_STRING, .text = {"7", 1}}},
+         1,
+         0},
+        {{CELL_PRESENT, CELL_EVENT_TIME_UNKNOWN, {.type = DATA_TYPE_STRING, .text = {"7", 1}}},
+         2,
+         0},
         {{CELL_PRESENT, 1, {.type = DATA_TYPE_JSON, .text = {"7", 1}}}, 1, 0},
         {{CELL_PRESENT, 1, {.type = DATA_TYPE_EMBEDDING, .embedding = {NUMBERS, 3}}}, 2, 0},
         {{CELL_PRESENT, 1, {.type = DATA_TYPE_EMBEDDING, .embedding = {NUMBERS, 1}}}, 3, 0},

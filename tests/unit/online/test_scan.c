@@ -123,8 +123,12 @@ static void a_cursor_is_checked(void **state)
     struct scanned scanned;
     uint32_t age = fixture_add(f, "user", DATA_TYPE_INT, 0);
     put_ids(f, age, 0, 10);
-    static const char *const NONSENSE[] = {"0", "x", "00000000000000000", "000000000000000G",
-                                           "-000000000000001", "0000000000000001 ",
+    static const char *const NONSENSE[] = {"0",
+                                           "x",
+                                           "00000000000000000",
+                                           "000000000000000G",
+                                           "-000000000000001",
+                                           "0000000000000001 ",
                                            "FFFFFFFFFFFFFFFF"};
     arena_init(&scanned.arena, 1 << 16);
     for (size_t i = 0; i < ARRAY_LEN(NONSENSE); i++) {

@@ -1,6 +1,6 @@
-/* A store in front of the engine that behaves like one beyond the process: reads and scans complete in
- * a later iteration, or fail, with everything they give in the arena they were given; rows may hold
- * what others wrote; and a write may be refused before the call returns. */
+/* A store in front of the engine that behaves like one beyond the process: reads and scans complete
+ * in a later iteration, or fail, with everything they give in the arena they were given; rows may
+ * hold what others wrote; and a write may be refused before the call returns. */
 #ifndef FEATURED_TESTS_LATE_STORE_H
 #define FEATURED_TESTS_LATE_STORE_H
 
