@@ -3,13 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "registry/postgres/postgres_url.h"
+#include "cli/serve_urls.h"
 
 #define MIN_MEMORY_BYTES                                                                           \
     (UINT64_C(16) << 20)                       /* below, not even the empty tables and queues fit  \
                                                 */
 #define TIMEOUT_MS_MAX INT64_C(86400000)       /* a day: longer is a slip of the unit */
 #define PERIOD_MS_MAX INT64_C(3155760000000)   /* 100 years: times stay far from overflow */
+#define REDIS_TIMEOUT_MS_MAX INT64_C(60000)    /* longer than any client waits */
 #define MIN_SEGMENT_BYTES (UINT64_C(64) << 10) /* below, the log is mostly file headers */
 #define MIN_SNAPSHOT_LOG_BYTES (UINT64_C(64) << 10)
 
@@ -26,13 +27,44 @@ static const struct cli_option OPTIONS[] = {
      .value = "DIR",
      .fallback = "./featured-data",
      .setting = true,
-     .help = "The data directory; made if it is not there. One server at a time uses it."},
+     .help = "The data directory; made if it is not there. One server at a time uses it. With both "
+             "--database-url and --redis-url there is none."},
     {.name = "database-url",
      .value = "URL",
      .setting = true,
+     .also = "DATABASE_URL",
      .help = "Keep definitions in this PostgreSQL database (postgresql://USER@HOST/DATABASE), "
-             "shared by all servers that name it. Without this option, in the data directory. "
-             "A password belongs into the variable or a file, not on a command line."},
+             "shared by all servers that name it. Without this option, or if it is empty, in the "
+             "data directory. A password belongs into the variable or a file, not on a command "
+             "line."},
+    {.name = "redis-url",
+     .value = "URL",
+     .setting = true,
+     .also = "REDIS_URL",
+     .help = "Keep values in this Redis, Valkey or cluster of either (redis://HOST:PORT/DATABASE, "
+             "rediss:// over TLS, unix:///PATH, redis-cluster://HOST:PORT,HOST:PORT), shared by "
+             "all servers that name it and the same registry. They are as durable as it is set up "
+             "to keep them. Without this option, or if it is empty, in this process. REDIS_HOST, "
+             "REDIS_PORT, REDIS_PASSWORD and REDIS_DB are read too. A password belongs into a "
+             "variable or a file, not on a command line."},
+    {.name = "redis-read-from",
+     .value = "WHICH",
+     .fallback = "master",
+     .setting = true,
+     .choices = "master|replica",
+     .help = "In a cluster, which nodes values are read from: replicas share the work, and may "
+             "answer what was true a moment ago."},
+    {.name = "redis-timeout",
+     .value = "DURATION",
+     .fallback = "1s",
+     .setting = true,
+     .help = "What Redis has not answered after this time is answered 503 (200ms, 1s)."},
+    {.name = "redis-max-pending",
+     .value = "N",
+     .fallback = "10000",
+     .setting = true,
+     .help = "Commands that may wait for an answer of Redis, for each event loop; further "
+             "requests are answered 503 at once."},
     {.name = "fsync",
      .value = "WHEN",
      .fallback = "always",
@@ -154,11 +186,14 @@ const struct cli_command CLI_SERVE = {
         "they are acknowledged, in a log on disk; HTTP and JSON on one address. Nothing else "
         "needs to be installed or started. SIGTERM and SIGINT end it after the requests under "
         "way; SIGUSR1 asks for a snapshot.\n\n"
+        "With --database-url and --redis-url any number of servers share definitions in "
+        "PostgreSQL and values in Redis or Valkey, and keep nothing themselves.\n\n"
         "A start brings back what the data directory holds; until then requests are answered 503 "
         "and GET /ready says how far it is.",
     .examples =
         "featured serve\ton http://127.0.0.1:8000, data in ./featured-data\n"
         "featured serve --listen :8000 --max-memory 8GiB\ton every address, memory bounded\n"
+        "featured serve --redis-url redis://cache.internal:6379\tvalues in Redis\n"
         "FEATURED_LISTEN=127.0.0.1:0 featured serve\ton a free port, by the environment",
     .options = OPTIONS,
     .option_count = ARRAY_LEN(OPTIONS),
@@ -281,25 +316,58 @@ static bool is_origin(const char *text)
     return true;
 }
 
-/* The text is taken out of where others may look: the command line of a process is public. */
-static bool take_database_url(const struct cli_arguments *arguments, struct serve_options *out)
+static bool take_redis(const struct cli_arguments *arguments, struct serve_options *out)
 {
-    const char *url = cli_argument(arguments, "database-url");
-    char shown[POSTGRES_URL_SHOWN_MAX];
-    struct error error;
-    if (url == NULL)
-        return true;
-    size_t len = strlen(url);
-    bool fits = len < sizeof(out->database_url_text);
-    snprintf(out->database_url_text, sizeof(out->database_url_text), "%s", url);
-    memset((char *)(uintptr_t)url, '*', len);
-    out->server.database_url = out->database_url_text;
-    error_clear(&error);
-    if (fits && status_is_ok(postgres_url_check(out->server.database_url, shown, &error)))
-        return true;
-    (void)cli_argument_refuse(arguments, "database-url",
-                              fits ? error.detail : "expected at most 4095 bytes");
-    return false;
+    int64_t ms;
+    uint64_t pending;
+    const char *timeout = cli_argument(arguments, "redis-timeout");
+    if (!units_parse_duration_ms(str_from_cstr(timeout), 1000, &ms) || ms < 1 ||
+        ms > REDIS_TIMEOUT_MS_MAX) {
+        (void)cli_argument_refuse(arguments, "redis-timeout",
+                                  "expected a time such as 200ms or 1s; from 1ms to 1m");
+        return false;
+    }
+    if (!cli_argument_uint64(arguments, "redis-max-pending", 1, 1000000, &pending))
+        return false;
+    out->server.redis_read_from_replica =
+        strcmp(cli_argument(arguments, "redis-read-from"), "replica") == 0;
+    out->server.redis_timeout_ms = ms;
+    out->server.redis_max_pending = (uint32_t)pending;
+    return true;
+}
+
+/* What somebody took the trouble to set, and will not get. */
+static void note_ignored(const struct cli_arguments *arguments, struct serve_options *out)
+{
+    static const struct {
+        const char *name;
+        bool with_redis, with_database; /* ignored then; both: only with both */
+    } SETTINGS[] = {
+        {"data", true, true},
+        {"fsync", true, false},
+        {"fsync-interval-ms", true, false},
+        {"snapshot-interval", true, false},
+        {"snapshot-log-bytes", true, false},
+        {"log-segment-bytes", true, false},
+        {"log-retention", true, false},
+        {"recover", true, false},
+        {"max-memory", true, false},
+        {"redis-read-from", false, false},
+        {"redis-timeout", false, false},
+        {"redis-max-pending", false, false},
+    };
+    bool has_redis = out->server.redis_url != NULL;
+    size_t len = 0;
+    for (size_t i = 0; i < ARRAY_LEN(SETTINGS); i++) {
+        if (SETTINGS[i].with_redis != has_redis ||
+            (SETTINGS[i].with_database && out->server.database_url == NULL) ||
+            cli_argument_origin(arguments, SETTINGS[i].name) == CLI_ORIGIN_NONE)
+            continue;
+        int added = snprintf(out->ignored_text + len, sizeof(out->ignored_text) - len, "%s--%s",
+                             len ? " " : "", SETTINGS[i].name);
+        len += (size_t)added;
+    }
+    out->server.ignored = len ? out->ignored_text : NULL;
 }
 
 static bool take_texts(const struct cli_arguments *arguments, struct serve_options *out)
@@ -315,7 +383,7 @@ static bool take_texts(const struct cli_arguments *arguments, struct serve_optio
         (void)cli_argument_refuse(arguments, "data", "expected a directory");
         return false;
     }
-    if (!take_database_url(arguments, out))
+    if (!serve_take_database_url(arguments, out) || !serve_take_redis_url(arguments, out))
         return false;
     out->server.cors_origin = cli_argument(arguments, "cors-origin");
     if (out->server.cors_origin != NULL && !is_origin(out->server.cors_origin)) {
@@ -334,10 +402,13 @@ int serve_options_parse(int argc, char **argv, struct serve_options *out)
     if (result != CLI_CONTINUE)
         return result;
     const struct cli_arguments *arguments = &out->arguments;
-    if (take_texts(arguments, out) && take_resources(arguments, out) &&
-        take_durability(arguments, out) && take_limits(arguments, &out->server.limits) &&
-        take_timeout(arguments, "drain-timeout-ms", 0, &out->server.drain_timeout_ms))
+    if (take_texts(arguments, out) && take_redis(arguments, out) &&
+        take_resources(arguments, out) && take_durability(arguments, out) &&
+        take_limits(arguments, &out->server.limits) &&
+        take_timeout(arguments, "drain-timeout-ms", 0, &out->server.drain_timeout_ms)) {
+        note_ignored(arguments, out);
         return CLI_CONTINUE;
+    }
     cli_arguments_fini(&out->arguments);
     return CLI_USAGE;
 }

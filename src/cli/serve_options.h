@@ -10,6 +10,7 @@
 #include "server/server.h"
 
 #define SERVE_URL_MAX 4096u
+#define SERVE_IGNORED_MAX 256u
 
 struct serve_options {
     struct server_options server; /* `host` is never empty: "::" stands for every address */
@@ -17,6 +18,8 @@ struct serve_options {
     /* what the texts above point into */
     char host_text[UNITS_HOST_MAX];
     char database_url_text[SERVE_URL_MAX]; /* with a password, perhaps: never shown */
+    struct redis_url redis_url;            /* the same */
+    char ignored_text[SERVE_IGNORED_MAX];
     struct cli_arguments arguments;
 };
 

@@ -13,26 +13,21 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "online/engine/engine.h"
-#include "registry/postgres/registry_postgres.h"
-#include "registry/sqlite/registry_sqlite.h"
 #include "runtime/store_clock.h"
-#include "server/data_dir.h"
-#include "server/data_registry.h"
 #include "server/embedded.h"
 #include "server/notify.h"
+#include "server/stores.h"
 
 #define ASSETS_MAX 8
-#define PROGRESS_MS 1000 /* a line on standard error while recovering */
+#define PROGRESS_MS 1000  /* a line on standard error while recovering */
+#define WAITING_TICKS 10u /* of them between two lines while Redis is waited for */
 
 struct server {
     const struct server_options *options;
-    struct data_dir data_dir;
     struct epoch epoch;
     struct store_clock clock;
     struct catalog_ref catalog;
-    struct registry *registry;
-    struct online_store *online;
+    struct stores stores;
     struct service service;
     struct api api;
     struct api_asset assets[ASSETS_MAX];
@@ -50,11 +45,9 @@ struct server {
     int64_t started_ns;
     bool serving; /* start() is through: what is posted to the first loop may act on all of it */
     bool stopping;
-    bool failed; /* recovery did: recovered_error says why */
-    /* what the store said when it had recovered; read on the first loop */
-    struct loop_task recovered_task;
-    status recovered;
-    struct error recovered_error;
+    status opening; /* what came of it: failed, or as good as OK */
+    struct error opening_error;
+    unsigned waiting_ticks;
 };
 
 static status out_of_memory(struct error *error)
@@ -82,25 +75,14 @@ static void announce(const struct server *server)
     const char *host = server->options->host;
     bool is_v6 = strchr(host, ':') != NULL;
     unsigned port = http_server_port(server->http);
-    log_event(LOG_INFO, "ready", "host=%s port=%u threads=%u data=\"%s\" registry=%s features=%u",
-              host, port, server->options->threads, server->data_dir.path,
-              server->registry->driver->name,
+    log_event(LOG_INFO, "ready",
+              "host=%s port=%u threads=%u data=\"%s\" registry=%s values=%s features=%u", host,
+              port, server->options->threads, server->stores.data_dir.path,
+              server->stores.registry->driver->name, server->stores.online->driver->name,
               catalog_current(&server->catalog)->feature_count);
     printf("featured %s ready on http://%s%s%s:%u\n", FEATURED_VERSION, is_v6 ? "[" : "", host,
            is_v6 ? "]" : "", port);
     fflush(stdout);
-}
-
-static void log_recovered(const struct server *server)
-{
-    struct online_metrics metrics;
-    const struct online_durability *facts = &metrics.durability;
-    server->online->driver->metrics(server->online, &metrics);
-    log_event(LOG_INFO, "recovered",
-              "rows=%" PRIu64 " snapshot_rows=%" PRIu64 " records=%" PRIu64
-              " seconds=%.3f cut_bytes=%" PRIu64 " lsn=%" PRIu64,
-              metrics.entities, facts->recovery_rows, facts->recovery_records,
-              (double)facts->recovery_ns / 1e9, facts->recovery_cut_bytes, metrics.lsn);
 }
 
 static void stop_loops(struct server *server)
@@ -114,10 +96,16 @@ static void stop_loops(struct server *server)
         loop_stop(&server->loops[i]);
 }
 
+static void stores_drained(void *user)
+{
+    stop_loops(user);
+}
+
 /* Every exchange has been answered: nothing is written any more. */
 static void drained(void *user)
 {
-    stop_loops(user);
+    struct server *server = user;
+    stores_drain(&server->stores, stores_drained, server);
 }
 
 static void stop(struct server *server)
@@ -142,77 +130,35 @@ static void tell_manager(struct server *server)
         ASSERT(uv_timer_start(&server->progress, on_tick, tick_ms, tick_ms) == 0);
 }
 
-/* On the first loop. */
-static void on_recovered(struct loop_task *task)
+static void on_opened(void *user, status result, const struct error *error)
 {
-    struct server *server = CONTAINER_OF(task, struct server, recovered_task);
+    struct server *server = user;
     if (!server->serving || server->stopping)
         return;
-    if (status_is_ok(server->recovered)) {
-        log_recovered(server);
+    server->opening = result;
+    if (status_is_ok(result)) {
+        stores_log_opened(&server->stores);
         announce(server);
         tell_manager(server);
     } else {
-        server->failed = true;
+        server->opening_error = *error;
         stop(server);
     }
 }
 
-/* On the store's thread; the first loop may not even run yet. */
-static void recovered(void *user, status result, const struct error *error)
-{
-    struct server *server = user;
-    server->recovered = result;
-    if (!status_is_ok(result))
-        server->recovered_error = *error;
-    loop_post(&server->loops[0], &server->recovered_task);
-}
-
-static status open_own_registry(struct server *server, struct error *error)
-{
-    char path[PATH_MAX];
-    TRY(data_registry_use_own(server->data_dir.path, error));
-    data_dir_file(&server->data_dir, DATA_DIR_REGISTRY, path);
-    return registry_sqlite_open(path, &server->epoch, &server->clock, &server->catalog,
-                                &server->registry, error);
-}
-
-static status open_shared_registry(struct server *server, struct error *error)
-{
-    char identity[POSTGRES_IDENTITY_MAX];
-    TRY(registry_postgres_open(server->options->database_url, &server->epoch, &server->clock,
-                               &server->catalog, identity, &server->registry, error));
-    return data_registry_use_shared(server->data_dir.path, identity, error);
-}
-
 static status open_stores(struct server *server, struct error *error)
 {
-    const struct server_options *options = server->options;
-    TRY(data_dir_open(&server->data_dir, options->data_dir, error));
-    if (options->database_url)
-        TRY(open_shared_registry(server, error));
-    else
-        TRY(open_own_registry(server, error));
-    server->recovered_task.run = on_recovered;
-    struct engine_options engine = {
+    const struct stores_options options = {
+        .server = server->options,
         .epoch = &server->epoch,
         .clock = &server->clock,
         .catalog = &server->catalog,
-        .max_memory_bytes = options->max_memory_bytes,
-        .directory = server->data_dir.path,
-        .files = file_system_real(),
-        .identity = server->data_dir.identity,
-        .fsync = options->fsync,
-        .fsync_interval_ms = options->fsync_interval_ms,
-        .segment_bytes = options->log_segment_bytes,
-        .snapshot_interval_ms = options->snapshot_interval_ms,
-        .snapshot_log_bytes = options->snapshot_log_bytes,
-        .log_retention_ms = options->log_retention_ms,
-        .recover_truncate = options->recover_truncate,
-        .recovered = recovered,
+        .loops = server->loops,
+        .loop_count = server->options->threads,
+        .opened = on_opened,
         .user = server,
     };
-    return engine_open(&engine, &server->online, error);
+    return stores_open(&server->stores, &options, error);
 }
 
 static void on_terminate(uv_signal_t *handle, int number)
@@ -232,14 +178,32 @@ static void on_snapshot(uv_signal_t *handle, int number)
 {
     struct server *server = handle->data;
     log_event(LOG_INFO, "snapshot_asked_for", "signal=%d", number);
-    engine_snapshot(server->online);
+    stores_snapshot(&server->stores);
+}
+
+/* Redis is away: it is waited for. */
+static void tell_waiting(struct server *server)
+{
+    struct online_store *online = server->stores.online;
+    struct error reason;
+    error_clear(&reason);
+    notify_waiting(&server->notify);
+    if (server->waiting_ticks++ % WAITING_TICKS == 0 &&
+        !status_is_ok(online->driver->check(online, &reason)))
+        log_event(LOG_WARN, "waiting", "seconds=%lld reason=\"%s\"",
+                  (long long)seconds_since(server->started_ns), reason.detail);
 }
 
 static void on_progress(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     unsigned permille;
-    if (!engine_progress(server->online, &permille))
+    loop_enter(&server->loops[0]);
+    if (!stores_are_embedded(&server->stores)) {
+        tell_waiting(server);
+        return;
+    }
+    if (!stores_progress(&server->stores, &permille))
         return;
     log_event(LOG_INFO, "recovering", "permille=%u seconds=%lld", permille,
               (long long)seconds_since(server->started_ns));
@@ -294,8 +258,8 @@ static void embed_assets(struct server *server)
 static status start_http(struct server *server, struct error *error)
 {
     const struct server_options *options = server->options;
-    server->service.registry = server->registry;
-    server->service.online = server->online;
+    server->service.registry = server->stores.registry;
+    server->service.online = server->stores.online;
     server->service.catalog = &server->catalog;
     server->api.service = &server->service;
     server->api.strict = options->strict;
@@ -370,6 +334,10 @@ static status start(struct server *server, struct error *error)
 {
     server->started_ns = clock_monotonic_ns();
     notify_init(&server->notify);
+    if (server->options->ignored)
+        log_event(LOG_WARN, "settings_ignored", "settings=\"%s\" reason=\"%s\"",
+                  server->options->ignored,
+                  server->options->redis_url ? "values are in Redis" : "values are not in Redis");
     raise_file_limit();
     hash_seed_init();
     epoch_init(&server->epoch);
@@ -389,14 +357,10 @@ static void finish(struct server *server)
         pthread_join(server->threads[i], NULL);
     if (server->http)
         http_server_destroy(server->http);
-    if (server->online)
-        server->online->driver->close(server->online);
-    if (server->registry)
-        server->registry->driver->close(server->registry);
+    stores_close(&server->stores);
     for (unsigned i = 0; i < server->loops_ready; i++)
         loop_fini(&server->loops[i]);
     memory_free(server->loops);
-    data_dir_close(&server->data_dir);
 }
 
 /* A start that failed half-way: let what was opened close itself. */
@@ -418,14 +382,14 @@ status server_run(const struct server_options *options, struct error *error)
         return out_of_memory(error);
     memset(server, 0, sizeof(*server));
     server->options = options;
-    server->data_dir.lock_fd = -1;
     status ended = start(server, error);
     if (status_is_ok(ended)) {
         server->serving = true;
+        stores_start(&server->stores);
         loop_run(&server->loops[0]);
-        if (server->failed)
-            ended = error_set(error, server->recovered.code, server->recovered_error.type, "%s",
-                              server->recovered_error.detail);
+        ended = server->opening;
+        if (!status_is_ok(ended) && error)
+            *error = server->opening_error;
     } else {
         abandon(server);
     }
