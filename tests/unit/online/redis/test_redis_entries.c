@@ -1,0 +1,175 @@
+/* __event_times as written by our scripts, by others, and by nobody in their right mind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/compiler.h"
+#include "online/redis/redis_entries.h"
+
+static struct arena arena;
+
+static int setup(void **state)
+{
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    arena_fini(&arena);
+    return 0;
+}
+
+/* The text in a block of exactly its size, so that a step beyond is seen. */
+static char *exact(str text)
+{
+    char *copy = malloc(text.len + !text.len);
+    assert_non_null(copy);
+    memcpy(copy, text.data, text.len);
+    return copy;
+}
+
+static enum redis_entries_step last_step(str text, uint32_t *count)
+{
+    struct redis_entries entries;
+    struct redis_entry entry;
+    enum redis_entries_step step;
+    str name;
+    char *copy = exact(text);
+    *count = 0;
+    redis_entries_begin(&entries, str_of(copy, text.len), &arena);
+    while ((step = redis_entries_next(&entries, &name, &entry)) == REDIS_ENTRIES_ONE)
+        ++*count;
+    free(copy);
+    return step;
+}
+
+static void test_whole_objects(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint32_t count;
+    } WHOLE[] = {
+        {"{}", 0},
+        {" \t\r\n{ } ", 0},
+        {"{\"a\":\"1:2:v\"}", 1},
+        {"{ \"a\" : \"1:2:v\" , \"b\":\"nonsense\" }\n", 2},
+        {"{\"a\":\"1:2:v\",\"a\":\"1:2:n\",\"*\":\"5:6:x\"}", 3},
+        {"{\"\":\"\"}", 1},
+        {"{\"a\\/\\\"\\\\\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\":\"1:2\\u003av\"}", 1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(WHOLE); i++) {
+        uint32_t count;
+        assert_int_equal(last_step(str_from_cstr(WHOLE[i].text), &count), REDIS_ENTRIES_END);
+        assert_int_equal(count, WHOLE[i].count);
+    }
+}
+
+static void test_damaged_objects(void **state)
+{
+    (void)state;
+    static const char *const DAMAGED[] = {
+        "", " ", "x", "null", "[]", "[\"a\"]", "{", "{,}", "{\"a\"}", "{\"a\":}", "{\"a\":1}",
+        "{\"a\":null}", "{\"a\":{}}", "{\"a\":\"1:2:v\"", "{\"a\":\"1:2:v\",}", "{\"a\":\"1:2:v\"}}",
+        "{\"a\":\"1:2:v\"} x", "{a:\"1:2:v\"}", "{\"a\" \"1:2:v\"}", "{\"a\\\":\"1:2:v\"}",
+        "{\"a\\x\":\"1:2:v\"}", "{\"a\\u12\":\"1:2:v\"}", "{\"\\udc00\":\"1:2:v\"}",
+        "{\"\\ud800\":\"1:2:v\"}", "{\"\\ud800\\u0041\":\"1:2:v\"}", "{\"a\":\"1:2:v\"\"b\":\"1:2:v\"}",
+        "\"a\"", "{\"a", "{\"a\\", "\0{}",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(DAMAGED); i++) {
+        uint32_t count;
+        if (last_step(str_from_cstr(DAMAGED[i]), &count) != REDIS_ENTRIES_DAMAGED)
+            fail_msg("taken: %s", DAMAGED[i]);
+    }
+}
+
+/* Cut anywhere, it is damaged; nothing is read beyond its end. */
+static void test_cut_texts(void **state)
+{
+    (void)state;
+    str whole = STR("{\"clicks\":\"1700000000000000:7:v\",\"a\\u00e9\":\"-5:12:n\",\"*\":\"1:9:x\"}");
+    uint32_t count;
+    for (size_t len = 0; len < whole.len; len++)
+        assert_int_equal(last_step(str_of(whole.data, len), &count), REDIS_ENTRIES_DAMAGED);
+    assert_int_equal(last_step(whole, &count), REDIS_ENTRIES_END);
+}
+
+static void test_names_are_unescaped(void **state)
+{
+    (void)state;
+    struct redis_entries entries;
+    struct redis_entry entry;
+    str name;
+    redis_entries_begin(&entries, STR("{\"a\\/b\\u00e9\\ud83d\\ude00\\u0000\":\"1:2:v\"}"), &arena);
+    assert_int_equal(redis_entries_next(&entries, &name, &entry), REDIS_ENTRIES_ONE);
+    assert_true(str_eq(name, STR("a/bé😀\0")));
+    assert_int_equal(entry.kind, REDIS_ENTRY_VALUE);
+}
+
+static void test_without_memory(void **state)
+{
+    (void)state;
+    struct arena none;
+    struct redis_entries entries;
+    struct redis_entry entry;
+    str name;
+    arena_init(&none, 0);
+    redis_entries_begin(&entries, STR("{\"a\\/b\":\"1:2:v\"}"), &none);
+    assert_int_equal(redis_entries_next(&entries, &name, &entry), REDIS_ENTRIES_NO_MEMORY);
+    arena_fini(&none);
+}
+
+static void test_entries(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        struct redis_entry entry;
+    } GOOD[] = {
+        {"0:0:v", {REDIS_ENTRY_VALUE, 0, 0}},
+        {"1700000000000000:7:n", {REDIS_ENTRY_NULL, INT64_C(1700000000000000), 7}},
+        {"-1:1:x", {REDIS_ENTRY_ERASED, -1, 1}},
+        {"9223372036854775807:18446744073709551615:v", {REDIS_ENTRY_VALUE, INT64_MAX, UINT64_MAX}},
+        {"-9223372036854775808:1:v", {REDIS_ENTRY_VALUE, INT64_MIN, 1}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(GOOD); i++) {
+        struct redis_entry entry;
+        char text[REDIS_ENTRY_TEXT_MAX];
+        redis_entry_parse(str_from_cstr(GOOD[i].text), &entry);
+        assert_int_equal(entry.kind, GOOD[i].entry.kind);
+        assert_int_equal(entry.event_time_us, GOOD[i].entry.event_time_us);
+        assert_int_equal(entry.version_id, GOOD[i].entry.version_id);
+        str again = str_of(text, redis_entry_format(&entry, text));
+        assert_true(str_eq(again, str_from_cstr(GOOD[i].text)));
+    }
+    static const char *const BAD[] = {
+        "", ":", "::", "1:2", "1:2:", "1:2:y", "1:2:vv", "1:2:v ", " 1:2:v", "01:2:v", "1:02:v",
+        "+1:2:v", "1:+2:v", "1:-2:v", "-:2:v", "-0:2:v", "1.0:2:v", "1e3:2:v", ":2:v", "1::v",
+        "9223372036854775808:1:v", "-9223372036854775809:1:v", "1:18446744073709551616:v",
+        "99999999999999999999999:1:v", "1:2:v:3", "x:1:v",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
+        struct redis_entry entry;
+        redis_entry_parse(str_from_cstr(BAD[i]), &entry);
+        if (entry.kind != REDIS_ENTRY_DAMAGED)
+            fail_msg("taken: %s", BAD[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whole_objects),       cmocka_unit_test(test_damaged_objects),
+        cmocka_unit_test(test_cut_texts),           cmocka_unit_test(test_names_are_unescaped),
+        cmocka_unit_test(test_without_memory),      cmocka_unit_test(test_entries),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
