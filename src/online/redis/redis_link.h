@@ -1,8 +1,8 @@
 /* One connection to one node, of one event loop, that makes itself again.
  *
- * hiredis parses what comes; sockets, order and time are our own (its asynchronous context allocates for
- * each command, and asserts that no server answers what was not asked). With RESP3, which is used where
- * the server speaks it, HGETALL answers REDIS_REPLY_MAP: elements in the same order as RESP2's ARRAY.
+ * hiredis parses what comes; sockets, order and time are our own (docs/decisions/0006). With RESP3, which is
+ * used where the server speaks it, HGETALL answers REDIS_REPLY_MAP: elements in the same order as RESP2's
+ * ARRAY.
  *
  *   CONNECTING → READY → (lost, or a command timed out) → BACKOFF → CONNECTING …
  *
@@ -13,7 +13,8 @@
  * each with jitter of half of it.
  *
  * What is sent within one iteration of the loop leaves in one write. Commands are answered in order.
- * The oldest one unanswered for `timeout_ms` ends the connection, and all that were sent are LOST. */
+ * The oldest one unanswered for `timeout_ms` ends the connection. Then all that may have reached the server
+ * whole are LOST; those whose last byte was not sent are REFUSED. */
 #ifndef FEATURED_ONLINE_REDIS_REDIS_LINK_H
 #define FEATURED_ONLINE_REDIS_REDIS_LINK_H
 
