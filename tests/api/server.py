@@ -18,6 +18,8 @@ READY = re.compile(r"^featured \S+ ready on (http://127\.0\.0\.1:(\d+))\s*$")
 LISTENING = re.compile(r" event=listening host=127\.0\.0\.1 port=(\d+)$", re.MULTILINE)
 # Space is preallocated by segment, and every server of the suite has its own.
 SMALL_LOG = {"FEATURED_LOG_SEGMENT_BYTES": "1MiB"}
+# The machine may be busy, and a sanitizer slow; the tests of faults say what they expect.
+PATIENT = {"FEATURED_REDIS_TIMEOUT": "10s"}
 # Builds with sanitizers start and stop slowly.
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
@@ -83,6 +85,8 @@ class Server:
         if backend.keyspaces and "--redis-url" not in flags:
             store_url = store_url or backend.keyspaces.url_for(self.directory)
             self.environment["FEATURED_REDIS_URL"] = store_url
+        if backend.keyspaces:
+            self.environment |= PATIENT
         if chosen_registry() == "postgres" and "--database-url" not in flags:
             self.environment["FEATURED_DATABASE_URL"] = postgres.url_for(self.directory)
         self.process = None
