@@ -219,27 +219,36 @@ static bool put_features(struct writer *writer, const struct json_vector *vector
     return first;
 }
 
-/* Their names are anybody's text. */
-static bool put_other_key(struct writer *writer, str name, bool first)
+/* `,"name":` of what others wrote. Not the hot path: it goes by the buffer. */
+static void append_other_key(struct buffer *out, str name, bool first)
 {
-    if (!writer_room(writer, VALUE_ROOM))
-        return false;
     if (!first)
-        *writer->at++ = ',';
-    put_string(writer, name);
-    if (!writer_room(writer, 2 * VALUE_ROOM))
-        return false;
-    *writer->at++ = ':';
-    return true;
+        buffer_append_char(out, ',');
+    json_append_string(out, name);
+    buffer_append_char(out, ':');
 }
 
 static void put_others(struct writer *writer, const struct json_vector *vector, bool first)
 {
+    struct buffer *out = writer->out;
+    writer_sync(writer);
     for (uint32_t i = 0; i < vector->other_count; i++) {
-        if (!put_other_key(writer, vector->others[i].name, first && i == 0))
-            return;
-        put_value(writer, &vector->others[i].value);
+        append_other_key(out, vector->others[i].name, first && i == 0);
+        json_encode_value(out, &vector->others[i].value);
     }
+    *writer = writer_begin(out);
+}
+
+static void put_metadata_of_others(struct writer *writer, const struct json_vector *vector,
+                                   bool first)
+{
+    struct buffer *out = writer->out;
+    writer_sync(writer);
+    for (uint32_t i = 0; i < vector->other_count; i++) {
+        append_other_key(out, vector->others[i].name, first && i == 0);
+        buffer_append_str(out, STR("{\"event_timestamp\":null,\"status\":\"PRESENT\"}"));
+    }
+    *writer = writer_begin(out);
 }
 
 static str state_name(enum cell_state state)
@@ -285,11 +294,8 @@ static void put_metadata(struct writer *writer, const struct json_vector *vector
         put(writer, state.data, state.len);
         PUT(writer, "\"}");
     }
-    for (uint32_t i = 0; i < vector->other_count; i++) {
-        if (!put_other_key(writer, vector->others[i].name, first && i == 0))
-            return;
-        PUT(writer, "{\"event_timestamp\":null,\"status\":\"PRESENT\"}");
-    }
+    if (unlikely(vector->other_count > 0))
+        put_metadata_of_others(writer, vector, first);
 }
 
 void json_encode_vector(struct buffer *out, const struct json_vector *vector, str entity_id,

@@ -134,22 +134,22 @@ static void read_group(struct retrieve *retrieve, const struct catalog *catalog,
         first == 0 ? &group->read : &group->more_reads[first / ONLINE_READ_IDS_MAX - 1];
     if (group->others)
         memset(group->others + first, 0, count * sizeof(*group->others));
-    *read = (struct online_read){
-        .entity_name = group->entity_name.data ? group->entity_name : entity->name,
-        .entity = entity,
-        .entity_ids = retrieve->entity_ids + first,
-        .id_count = count,
-        .versions = group->versions,
-        /* All of them dropped: none. */
-        .version_count = group->version_count && group->versions[0] ? group->version_count : 0,
-        .cells = group->cells + (size_t)first * group->version_count,
-        .arena = retrieve->slice_arena,
-        .others = group->others ? group->others + first : NULL,
-        .loop = retrieve->loop,
-        .done = read_done,
-        .user = retrieve,
-        .error = retrieve->error,
-    };
+    /* Field by field: a read of four features notices a copy of the whole. */
+    read->entity_name = group->entity_name.data ? group->entity_name : entity->name;
+    read->entity = entity;
+    read->entity_ids = retrieve->entity_ids + first;
+    read->id_count = count;
+    read->versions = group->versions;
+    /* All of them dropped: none. */
+    read->version_count = group->version_count && group->versions[0] ? group->version_count : 0;
+    read->cells = group->cells + (size_t)first * group->version_count;
+    read->arena = retrieve->slice_arena;
+    read->others = group->others ? group->others + first : NULL;
+    read->loop = retrieve->loop;
+    read->done = read_done;
+    read->user = retrieve;
+    read->status = OK;
+    read->error = retrieve->error;
     online_read(retrieve->service->online, read);
 }
 
