@@ -74,17 +74,22 @@ status data_values_use_embedded(const char *path, struct error *error)
                      path, noted, path);
 }
 
-status data_values_use_redis(const char *path, const char *shown, struct error *error)
+status data_values_use_redis(const char *path, struct error *error)
 {
     bool has_own;
-    char noted[DATA_VALUES_URL_MAX];
     TRY(data_values_find(path, &has_own, error));
-    if (has_own)
-        return error_set(error, STATUS_CONFLICT, "values",
-                         "%.400s holds values of a server without --redis-url, and they would not "
-                         "be served: start with another --data, and copy them with `featured copy` "
-                         "while another server serves this directory",
-                         path);
+    if (!has_own)
+        return OK;
+    return error_set(error, STATUS_CONFLICT, "values",
+                     "%.400s holds values of a server without --redis-url, and they would not be "
+                     "served: start with another --data, and copy them with `featured copy` while "
+                     "another server serves this directory",
+                     path);
+}
+
+status data_values_note_redis(const char *path, const char *shown, struct error *error)
+{
+    char noted[DATA_VALUES_URL_MAX];
     TRY(data_values_read(path, noted, error));
     return strcmp(noted, shown) == 0 ? OK : data_values_write(path, shown, error);
 }

@@ -11,9 +11,10 @@
 
 /* CONFLICT: they are in a Redis. */
 MUST_CHECK status data_values_use_embedded(const char *path, struct error *error);
-/* CONFLICT: the directory holds some itself. Notes the URL (`shown`: without a password), durably.
- */
-MUST_CHECK status data_values_use_redis(const char *path, const char *shown, struct error *error);
+/* CONFLICT: the directory holds some itself. */
+MUST_CHECK status data_values_use_redis(const char *path, struct error *error);
+/* From now on they are in that Redis (`shown`: its URL without a password): durably. */
+MUST_CHECK status data_values_note_redis(const char *path, const char *shown, struct error *error);
 /* Whether there are any in its log or snapshots; a directory that is not there has none. */
 MUST_CHECK status data_values_find(const char *path, bool *found, struct error *error);
 /* The URL that was noted, "" if none was: the values are the directory's. */

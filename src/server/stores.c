@@ -23,6 +23,10 @@ bool stores_are_embedded(const struct stores *stores)
 static void run_opened(struct loop_task *task)
 {
     struct stores *stores = CONTAINER_OF(task, struct stores, opened_task);
+    /* Not before: a URL that was mistaken must not keep the next start from going without it. */
+    if (status_is_ok(stores->opened) && stores->has_directory && !stores_are_embedded(stores))
+        stores->opened =
+            data_values_note_redis(stores->data_dir.path, stores->shown, &stores->opened_error);
     stores->options.opened(stores->options.user, stores->opened, &stores->opened_error);
 }
 
@@ -154,7 +158,7 @@ static status open_directory(struct stores *stores, struct error *error)
     TRY(data_dir_open(&stores->data_dir, server->data_dir, error));
     stores->has_directory = true;
     return is_embedded ? data_values_use_embedded(stores->data_dir.path, error)
-                       : data_values_use_redis(stores->data_dir.path, stores->shown, error);
+                       : data_values_use_redis(stores->data_dir.path, error);
 }
 
 status stores_open(struct stores *stores, const struct stores_options *options, struct error *error)

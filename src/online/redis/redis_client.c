@@ -130,8 +130,9 @@ uint32_t redis_client_masters(const struct redis_client *client, uint64_t *revis
     return client->master_count;
 }
 
-/* Why a node does not serve; NULL: it does. */
-static const char *trouble_of(const struct redis_node *node)
+/* Why a node does not serve; NULL: it does. The first kind of trouble becomes the type of `text`,
+ * for those who tell what waiting mends from what it does not. */
+static const char *trouble_of(const struct redis_node *node, struct error *text)
 {
     for (int kind = LINE_READ; kind <= LINE_WRITE; kind++) {
         const struct redis_line *line = node->lines[kind];
@@ -140,14 +141,16 @@ static const char *trouble_of(const struct redis_node *node)
         if (redis_line_is_ready(line))
             continue;
         const struct error *failure = redis_link_failure(line->link);
+        if (failure && text->type[0] == '\0')
+            snprintf(text->type, sizeof(text->type), "%s", failure->type);
         return failure && failure->detail[0] != '\0' ? failure->detail : "connecting";
     }
     return NULL;
 }
 
-static status unavailable(struct error *error, const char *text)
+static status unavailable(struct error *error, const char *type, const char *text)
 {
-    return error_set(error, STATUS_UNAVAILABLE, "redis_unavailable", "%s", text);
+    return error_set(error, STATUS_UNAVAILABLE, type[0] ? type : "redis_unavailable", "%s", text);
 }
 
 /* One more sentence; what does not fit is cut. */
@@ -171,7 +174,7 @@ static uint32_t check_masters(const struct redis_client *client, struct error *t
     for (uint32_t i = 0; i < client->master_count; i++) {
         const struct redis_node *node = client->nodes[client->masters[i]];
         char name[REDIS_ADDRESS_TEXT_MAX];
-        const char *trouble = trouble_of(node);
+        const char *trouble = trouble_of(node, text);
         if (trouble && ++away <= NAMED_MAX)
             append(text, "redis %s: %.200s", redis_address_text(&node->address, name), trouble);
     }
@@ -185,10 +188,11 @@ static status no_map(const struct redis_client *client, struct error *error)
 {
     char name[REDIS_ADDRESS_TEXT_MAX];
     if (client->refresh.failure.detail[0] != '\0')
-        return unavailable(error, client->refresh.failure.detail);
+        return unavailable(error, client->refresh.failure.type, client->refresh.failure.detail);
     const struct redis_line *line = client->seed->lines[LINE_WRITE];
     const struct error *failure = line ? redis_link_failure(line->link) : NULL;
-    return error_set(error, STATUS_UNAVAILABLE, "redis_unavailable",
+    return error_set(error, STATUS_UNAVAILABLE,
+                     failure && failure->type[0] ? failure->type : "redis_unavailable",
                      "redis %s: %.200s; the cluster's slots are not known yet",
                      redis_address_text(&client->seed->address, name),
                      failure && failure->detail[0] != '\0' ? failure->detail : "connecting");
@@ -216,5 +220,5 @@ status redis_client_check(const struct redis_client *client, struct error *error
     if (holes > 0)
         append(&text, "the cluster has no master for %u slots", holes);
     bool is_content = away == 0 && holes == 0 && !check_complaint(client, &text);
-    return is_content ? OK : unavailable(error, text.detail);
+    return is_content ? OK : unavailable(error, text.type, text.detail);
 }

@@ -86,10 +86,9 @@ status redis_loop_check(const struct redis_loop *on, struct error *error)
     return likely(on->client != NULL) ? OK : redis_outcome_error(REDIS_REFUSED, error);
 }
 
-static status check(struct online_store *of, struct error *error)
+static status check_reach(struct redis_store *store, struct error *error)
 {
-    struct redis_store *store = redis_store_of(of);
-    status result = check_state(store, error);
+    status result = OK;
     for (unsigned i = 0; status_is_ok(result) && i < store->options.loop_count; i++) {
         struct redis_loop *on = &store->loops[i];
         pthread_mutex_lock(&on->reach_lock);
@@ -99,6 +98,16 @@ static status check(struct online_store *of, struct error *error)
         pthread_mutex_unlock(&on->reach_lock);
     }
     return result;
+}
+
+/* Before it was reached, why it is not says more than that. */
+static status check(struct online_store *of, struct error *error)
+{
+    struct redis_store *store = redis_store_of(of);
+    if (state_of(store) != REDIS_STORE_OPENING)
+        TRY(check_state(store, error));
+    TRY(check_reach(store, error));
+    return check_state(store, error);
 }
 
 /* The client's opinion, for other threads. */

@@ -75,7 +75,9 @@ static void an_empty_directory_takes_either(void **state)
     char noted[DATA_VALUES_URL_MAX];
     assert_false(finds(folder));
     assert_int_equal(data_values_use_embedded(folder->path, &error).code, STATUS_OK);
-    assert_int_equal(data_values_use_redis(folder->path, "redis://a:1", &error).code, STATUS_OK);
+    assert_int_equal(data_values_use_redis(folder->path, &error).code, STATUS_OK);
+    assert_int_equal(data_values_use_embedded(folder->path, &error).code, STATUS_OK);
+    assert_int_equal(data_values_note_redis(folder->path, "redis://a:1", &error).code, STATUS_OK);
     assert_int_equal(data_values_read(folder->path, noted, &error).code, STATUS_OK);
     assert_string_equal(noted, "redis://a:1");
 }
@@ -93,8 +95,7 @@ static void a_segment_without_records_holds_no_values(void **state)
 static void assert_keeps_redis_out(const struct folder *folder)
 {
     assert_true(finds(folder));
-    assert_int_equal(data_values_use_redis(folder->path, "redis://a:1", &error).code,
-                     STATUS_CONFLICT);
+    assert_int_equal(data_values_use_redis(folder->path, &error).code, STATUS_CONFLICT);
     assert_true(str_contains(str_from_cstr(error.detail), STR("featured copy")));
     assert_int_equal(data_values_use_embedded(folder->path, &error).code, STATUS_OK);
 }
@@ -118,11 +119,11 @@ static void values_in_redis_are_not_hidden(void **state)
 {
     const struct folder *folder = *state;
     char noted[DATA_VALUES_URL_MAX];
-    assert_int_equal(data_values_use_redis(folder->path, "redis://a:1", &error).code, STATUS_OK);
+    assert_int_equal(data_values_note_redis(folder->path, "redis://a:1", &error).code, STATUS_OK);
     assert_int_equal(data_values_use_embedded(folder->path, &error).code, STATUS_CONFLICT);
     assert_true(str_contains(str_from_cstr(error.detail), STR("(redis://a:1)")));
     /* it has moved */
-    assert_int_equal(data_values_use_redis(folder->path, "redis://b:1", &error).code, STATUS_OK);
+    assert_int_equal(data_values_note_redis(folder->path, "redis://b:1", &error).code, STATUS_OK);
     assert_int_equal(data_values_read(folder->path, noted, &error).code, STATUS_OK);
     assert_string_equal(noted, "redis://b:1");
 }
