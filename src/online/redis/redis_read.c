@@ -37,7 +37,8 @@ static status read_row(const struct read_id *id, const redisReply *reply)
 {
     struct read_state *state = id->state;
     struct online_read *read = state->read;
-    struct cell *cells = read->cells + (size_t)id->number * read->version_count;
+    struct cell *cells = /* none without versions */
+        read->cells ? read->cells + (size_t)id->number * read->version_count : NULL;
     struct online_others *others = read->others ? &read->others[id->number] : NULL;
     int64_t now_us = store_clock_now_us(state->on->store->options.clock);
     bool is_damaged = false;
