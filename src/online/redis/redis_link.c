@@ -115,6 +115,7 @@ static void describe(struct redis_link *link, const struct error *error)
 
 void redis_link_lost(struct redis_link *link, const struct error *error)
 {
+    ASSERT(!link->closing);
     if (link->state == REDIS_LINK_CONNECTING)
         redis_link_count(&link->options.counters->connect_failures, 1);
     leave_ready(link);

@@ -20,7 +20,6 @@ struct redis_socket {
     int fd;
     int polled; /* for which events */
     enum phase phase;
-    bool writes_after_read; /* TLS: a write waits for the peer's bytes */
     void *tls;
     const char *host;
     struct redis_tls_session *session;
@@ -117,9 +116,7 @@ static void on_poll(uv_poll_t *poll, int uv_status, int events)
     case PHASE_OPEN:
         if (events & UV_READABLE)
             socket->callbacks->readable(socket->user);
-        if (!uv_is_closing((uv_handle_t *)poll) &&
-            ((events & UV_WRITABLE) || socket->writes_after_read)) {
-            socket->writes_after_read = false;
+        if (!uv_is_closing((uv_handle_t *)poll) && (events & UV_WRITABLE)) {
             poll_for(socket, UV_READABLE);
             socket->callbacks->writable(socket->user);
         }
@@ -246,7 +243,10 @@ enum redis_io redis_socket_write(struct redis_socket *socket, const char *data, 
     }
     if (io == REDIS_IO_WANT_WRITE)
         poll_for(socket, UV_READABLE | UV_WRITABLE);
-    socket->writes_after_read = io == REDIS_IO_WANT_READ;
+    if (io == REDIS_IO_WANT_READ) {
+        error_set(error, STATUS_UNAVAILABLE, "store_tls", "it wants to renegotiate TLS");
+        io = REDIS_IO_FAILED;
+    }
     *written = total;
     return io;
 }

@@ -67,6 +67,7 @@ status redis_link_tls_create(const struct redis_url *url, void **out, struct err
         goto out;
     }
     tls->verify = url->verify;
+    SSL_CTX_set_options(tls->context, SSL_OP_NO_RENEGOTIATION); /* a write never waits for a read */
     SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION);
     SSL_CTX_set_verify(tls->context, url->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_mode(tls->context, SSL_MODE_ENABLE_PARTIAL_WRITE |
