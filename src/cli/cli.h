@@ -47,6 +47,7 @@ void cli_complain(const struct cli_command *command, const char *format, ...) PR
 extern const struct cli_command CLI_SERVE;
 extern const struct cli_command CLI_APPLY;
 extern const struct cli_command CLI_INGEST;
+extern const struct cli_command CLI_COPY;
 extern const struct cli_command CLI_GET;
 extern const struct cli_command CLI_SIMULATE;
 extern const struct cli_command CLI_HEALTH;

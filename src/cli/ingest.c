@@ -49,6 +49,7 @@ static const struct cli_option OPTIONS[] = {
      .help = "A large file is sent in parts of about this size, cut between rows."},
     {.name = "from-redis",
      .value = "URL",
+     .setting = true,
      .help = "In place of files: take over the string keys ID:FEATURE of a Redis or Valkey "
              "(redis://, rediss://, redis-cluster:// or unix://), JSON values with the life they "
              "have left."},

@@ -12,9 +12,9 @@
 #include "online/redis/redis_tls.h"
 
 #define TIMEOUT_S                                                                                  \
-    30 /* connecting, and each answer: a script under way elsewhere may hold it up                 \
-        */
-#define WORDS_MAX 64
+    30                 /* connecting, and each answer: a script under way elsewhere may hold it up \
+                        */
+#define WORDS_MAX 8192 /* of one command */
 
 bool redis_masters_is_url(const char *text)
 {

@@ -177,6 +177,7 @@ def test_a_password_and_tls(here):
     assert values(here, "tls", "t_int") == {"t_int": 9}
     guarded.client(3).set("plain:t_int", "8")
     assert counts(here.fine("ingest", "--from-redis", guarded.url(3)))["taken"] == 2
+    assert counts(here.fine("ingest", FEATURED_FROM_REDIS=guarded.url(3)))["taken"] == 2
     wrong = here.run("ingest", "--from-redis",
                      f"redis://reader:hunter2@127.0.0.1:{guarded.port}/3")
     assert wrong.returncode == 1

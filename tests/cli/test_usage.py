@@ -8,7 +8,7 @@ import pytest
 
 from conftest import ROOT, binary
 
-COMMANDS = ["serve", "apply", "ingest", "get", "simulate", "health", "check", "backup", "completion",
+COMMANDS = ["serve", "apply", "ingest", "copy", "get", "simulate", "health", "check", "backup", "completion",
             "help", "version"]
 # One that nobody listens on: port 1 of this machine.
 NOBODY = "http://127.0.0.1:1"
@@ -133,6 +133,10 @@ def test_completion(alone):
     assert complete(alone, "featured serve --log-level d") == ["debug"]
     assert complete(alone, "featured ingest --on-error ") == ["stop", "skip"]
     assert complete(alone, "featured apply a") == ["a.yaml"]
+    assert complete(alone, "featured co") == ["copy", "completion"]
+    assert complete(alone, "featured copy --no") == ["--no-definitions", "--no-verify"]
+    assert complete(alone, "featured copy --state a") == ["a.yaml"]
+    assert complete(alone, "featured ingest --fr") == ["--from-redis"]
     assert complete(alone, "featured apply --d") == ["--dry-run"]
     assert complete(alone, "featured help ing") == ["ingest"]
     assert complete(alone, "featured completion ") == ["bash"]
