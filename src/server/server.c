@@ -19,8 +19,7 @@
 #include "server/stores.h"
 
 #define ASSETS_MAX 8
-#define PROGRESS_MS 1000  /* a line on standard error while recovering */
-#define WAITING_TICKS 10u /* of them between two lines while Redis is waited for */
+#define PROGRESS_MS 1000 /* a line on standard error while recovering */
 
 struct server {
     const struct server_options *options;
@@ -47,7 +46,6 @@ struct server {
     bool stopping;
     status opening; /* what came of it: failed, or as good as OK */
     struct error opening_error;
-    unsigned waiting_ticks;
 };
 
 static status out_of_memory(struct error *error)
@@ -181,26 +179,12 @@ static void on_snapshot(uv_signal_t *handle, int number)
     stores_snapshot(&server->stores);
 }
 
-/* Redis is away: it is waited for. */
-static void tell_waiting(struct server *server)
-{
-    struct online_store *online = server->stores.online;
-    struct error reason;
-    error_clear(&reason);
-    notify_waiting(&server->notify);
-    if (server->waiting_ticks++ % WAITING_TICKS == 0 &&
-        !status_is_ok(online->driver->check(online, &reason)))
-        log_event(LOG_WARN, "waiting", "seconds=%lld reason=\"%s\"",
-                  (long long)seconds_since(server->started_ns), reason.detail);
-}
-
 static void on_progress(uv_timer_t *timer)
 {
     struct server *server = timer->data;
     unsigned permille;
-    loop_enter(&server->loops[0]);
     if (!stores_are_embedded(&server->stores)) {
-        tell_waiting(server);
+        notify_waiting(&server->notify);
         return;
     }
     if (!stores_progress(&server->stores, &permille))

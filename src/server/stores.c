@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "online/engine/engine.h"
 #include "online/redis/online_redis.h"
@@ -12,6 +14,8 @@
 #include "server/data_registry.h"
 #include "server/shared_statistics.h"
 
+#define WATCH_MS 1000
+#define AWAITED_TOLD_NS INT64_C(10000000000)
 #define SHOWN_BYTES_MAX (REDIS_SEEDS_MAX * (REDIS_HOST_MAX + 16))
 
 bool stores_are_embedded(const struct stores *stores)
@@ -176,14 +180,39 @@ status stores_open(struct stores *stores, const struct stores_options *options, 
     return server->redis_url ? open_redis(stores, error) : open_engine(stores, error);
 }
 
+/* A line when it goes away, every now and then while it is awaited, and when it is back. */
+static void watch(uv_timer_t *timer)
+{
+    struct stores *stores = timer->data;
+    struct online_store *online = stores->online;
+    struct error reason;
+    int64_t now_ns = clock_monotonic_ns();
+    loop_enter(&stores->options.loops[0]);
+    error_clear(&reason);
+    bool is_away = !status_is_ok(online->driver->check(online, &reason));
+    if (is_away && (!stores->is_away || now_ns - stores->told_ns >= AWAITED_TOLD_NS)) {
+        log_event(LOG_WARN, stores->is_away ? "values_awaited" : "values_away", "reason=\"%s\"",
+                  reason.detail);
+        stores->told_ns = now_ns;
+    } else if (!is_away && stores->is_away && stores->was_reached) {
+        log_event(LOG_INFO, "values_back", "values=\"%s\"", stores->shown);
+    }
+    stores->is_away = is_away;
+    stores->was_reached = stores->was_reached || !is_away;
+}
+
 static void run_start(struct loop_task *task)
 {
     struct stores *stores = CONTAINER_OF(task, struct stores, start_task);
+    uv_loop_t *uv = &stores->options.loops[0].uv;
     log_event(LOG_INFO, "durability",
               "values=\"%s\" kept=\"as that Redis is configured to (appendonly, save, replicas)\"",
               stores->shown);
     stores->running = true;
     redis_store_start(stores->online);
+    stores->watch.data = stores;
+    ASSERT(uv_timer_init(uv, &stores->watch) == 0);
+    ASSERT(uv_timer_start(&stores->watch, watch, WATCH_MS, WATCH_MS) == 0);
 }
 
 void stores_start(struct stores *stores)
@@ -194,11 +223,19 @@ void stores_start(struct stores *stores)
     loop_post(&stores->options.loops[0], &stores->start_task);
 }
 
+static void watch_closed(uv_handle_t *handle)
+{
+    struct stores *stores = handle->data;
+    struct online_store *online = stores->online;
+    online->driver->drain(online, stores->drained, stores->drained_user);
+}
+
 void stores_drain(struct stores *stores, void (*drained)(void *user), void *user)
 {
-    struct online_store *online = stores->online;
-    if (stores->running && online->driver->drain)
-        online->driver->drain(online, drained, user);
+    stores->drained = drained;
+    stores->drained_user = user;
+    if (stores->running)
+        uv_close((uv_handle_t *)&stores->watch, watch_closed);
     else
         drained(user);
 }

@@ -36,8 +36,14 @@ struct stores {
     bool has_directory;
     char identity[STORES_IDENTITY_MAX]; /* of the registry */
     char shown[DATA_VALUES_URL_MAX];    /* the URL of Redis without a password; "": none */
-    bool running;                       /* the online store was told to start */
+    bool running;                       /* Redis is being talked to */
     struct loop_task start_task;
+    uv_timer_t watch; /* of Redis, while running */
+    bool was_reached;
+    bool is_away;
+    int64_t told_ns; /* when the log was last told that it is awaited */
+    void (*drained)(void *user);
+    void *drained_user;
     struct loop_task opened_task;
     status opened;
     struct error opened_error;
