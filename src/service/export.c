@@ -14,8 +14,9 @@ status export_init(struct export_reader *reader, struct service *service, struct
     reader->error = error;
     reader->scan.status = OK;
     arena_init(&reader->arena, ARENA_BYTES);
+    arena_init(&reader->slice_arena, ARENA_BYTES);
     retrieve_init(&reader->retrieve, service, arena, loop);
-    reader->retrieve.slice_arena = &reader->arena;
+    reader->retrieve.slice_arena = &reader->slice_arena;
     if (cursor.len > sizeof(reader->cursor))
         return error_set(error, STATUS_INVALID, "value_error",
                          "this is not a cursor that an export gave");
@@ -30,6 +31,7 @@ status export_init(struct export_reader *reader, struct service *service, struct
 void export_fini(struct export_reader *reader)
 {
     arena_fini(&reader->arena);
+    arena_fini(&reader->slice_arena);
 }
 
 static void finish(struct export_reader *reader, status result, uint32_t row_count)
@@ -49,6 +51,7 @@ static void read_ids(struct export_reader *reader)
 {
     uint32_t left = reader->id_count - reader->id_next;
     uint32_t most = retrieve_slice_ids(&reader->retrieve);
+    arena_reset(&reader->slice_arena);
     retrieve_slice(&reader->retrieve, reader->ids + reader->id_next, left < most ? left : most,
                    slice_done, reader, reader->error);
 }
@@ -90,7 +93,7 @@ static void scan_done(struct online_scan *scan)
 
 static void scan_some(struct export_reader *reader)
 {
-    uint32_t most = retrieve_slice_ids(&reader->retrieve);
+    uint32_t most = RETRIEVE_LATE_SLICE_IDS; /* their values come by smaller slices */
     arena_reset(&reader->arena);
     reader->scan = (struct online_scan){
         .loop = reader->loop,

@@ -17,7 +17,8 @@ struct export_reader {
     struct online_scan scan;
     struct service *service;
     struct loop *loop;
-    struct arena arena; /* of the present ids and their values */
+    struct arena arena;       /* of the present ids */
+    struct arena slice_arena; /* of the values of some of them */
     str entity_name;
     char cursor[EXPORT_CURSOR_BYTES]; /* of the ids that come next */
     size_t cursor_len;

@@ -17,23 +17,33 @@ void retrieve_count_unregistered(const struct retrieve *retrieve)
         service_count(&counters_of(retrieve)->names_unregistered, retrieve->unregistered_count);
 }
 
-/* In cells. Texts are of any length; most are short. */
-static uint64_t column_weight(const struct retrieve_column *column)
+bool retrieve_has_bytes(const struct retrieve *retrieve)
 {
-    if (column->group == RETRIEVE_UNREGISTERED || !data_type_has_bytes(column->data_type))
+    for (uint32_t c = 0; c < retrieve->column_count; c++) {
+        const struct retrieve_column *column = &retrieve->columns[c];
+        if (column->group != RETRIEVE_UNREGISTERED && data_type_has_bytes(column->data_type))
+            return true;
+    }
+    return retrieve->wants_others;
+}
+
+static uint32_t at_least_1(size_t ids)
+{
+    if (ids == 0)
         return 1;
-    return 16 + column->dimension / 8;
+    return ids < RETRIEVE_LATE_SLICE_IDS ? (uint32_t)ids : RETRIEVE_LATE_SLICE_IDS;
 }
 
 static uint32_t late_slice_ids(const struct retrieve *retrieve)
 {
-    uint64_t weight = 1;
-    for (uint32_t c = 0; c < retrieve->column_count; c++)
-        weight += column_weight(&retrieve->columns[c]);
-    uint64_t ids = RETRIEVE_LATE_SLICE_CELLS / weight;
-    if (ids == 0)
-        return 1;
-    return ids < RETRIEVE_LATE_SLICE_IDS ? (uint32_t)ids : RETRIEVE_LATE_SLICE_IDS;
+    uint32_t by_cells = at_least_1(RETRIEVE_LATE_SLICE_CELLS / (retrieve->column_count + 1));
+    uint32_t by_bytes = RETRIEVE_LATE_FIRST_IDS;
+    if (!retrieve_has_bytes(retrieve))
+        return by_cells;
+    if (retrieve->id_count > 0)
+        by_bytes = at_least_1(RETRIEVE_LATE_SLICE_BYTES /
+                              (retrieve->slice_arena->held_bytes / retrieve->id_count + 1));
+    return by_bytes < by_cells ? by_bytes : by_cells;
 }
 
 uint32_t retrieve_slice_ids(const struct retrieve *retrieve)

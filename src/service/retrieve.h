@@ -15,10 +15,13 @@
 
 /* Cells read in one go: about 100 µs of reading and encoding. */
 #define RETRIEVE_SLICE_CELLS 2048u
-/* From a store that answers later: enough to make a round trip worth while. What has bytes counts
- * for several, so that a slice stays at some megabytes. */
+/* From a store that answers later: enough to make a round trip worth while. How long texts are is
+ * known once some have come: the first slice with such is short, the next are as many ids as the
+ * one before lets expect to fit. */
 #define RETRIEVE_LATE_SLICE_CELLS 16384u
 #define RETRIEVE_LATE_SLICE_IDS (4 * ONLINE_READ_IDS_MAX)
+#define RETRIEVE_LATE_SLICE_BYTES ((size_t)8 << 20)
+#define RETRIEVE_LATE_FIRST_IDS 32u
 
 struct retrieve_column {
     str name;                 /* as asked */
@@ -112,7 +115,10 @@ void retrieve_count_unregistered(const struct retrieve *retrieve);
 /* NOT_FOUND naming every column that is not registered; OK if all are. */
 MUST_CHECK status retrieve_require_registered(const struct retrieve *retrieve, struct error *error);
 
-/* How many ids a slice may have, at least 1. */
+/* Some values of it may be of any length. */
+bool retrieve_has_bytes(const struct retrieve *retrieve);
+
+/* How many ids the next slice may have, at least 1; before the arena of the one before is reset. */
 uint32_t retrieve_slice_ids(const struct retrieve *retrieve);
 
 /* Reads the ids; calls `done` once, perhaps before it returns. The cells hold until `done` returns,

@@ -7,10 +7,6 @@
 
 #define UNREGISTERED_HEADER_BYTES 1024u /* api.md: the header is at most 1 KiB */
 #define PIECE_BYTES (64u << 10) /* of a streamed answer: a row that begins below is still taken */
-#define SMALL_OTHERS RETRIEVE_SLICE_CELLS
-/* What a slice may hold that came from elsewhere: how long texts are is known once some have come. */
-#define LATE_SLICE_BYTES ((size_t)8 << 20)
-#define LATE_FIRST_IDS 32u
 #define COLUMN_HEADER_BYTES 65536u /* more column names do not fit into any client's header */
 
 static status set_unregistered_header(struct vectors *vectors)
@@ -172,40 +168,12 @@ static void append_rows(struct vectors *vectors, struct buffer *out)
         vectors->slice_count = vectors->slice_next = 0;
 }
 
-static bool has_bytes(const struct retrieve *retrieve)
-{
-    for (uint32_t c = 0; c < retrieve->column_count; c++) {
-        const struct retrieve_column *column = &retrieve->columns[c];
-        if (column->group != RETRIEVE_UNREGISTERED && data_type_has_bytes(column->data_type))
-            return true;
-    }
-    return retrieve->wants_others;
-}
-
-/* As many ids as the slice before lets expect to fit. */
-static uint32_t late_slice_ids(const struct vectors *vectors)
-{
-    uint32_t most = retrieve_slice_ids(&vectors->retrieve);
-    size_t fit = LATE_FIRST_IDS;
-    if (!has_bytes(&vectors->retrieve))
-        return most;
-    if (vectors->slice_count > 0)
-        fit = LATE_SLICE_BYTES / (vectors->slice_arena.held_bytes / vectors->slice_count + 1);
-    if (fit == 0)
-        return 1;
-    return fit < most ? (uint32_t)fit : most;
-}
-
 static void read_next_slice(struct vectors *vectors, void (*done)(struct retrieve *retrieve))
 {
     uint32_t left = vectors->id_count - vectors->next;
-    uint32_t most = 0;
-    if (retrieve_is_late(&vectors->retrieve)) {
-        most = late_slice_ids(vectors);
+    uint32_t most = retrieve_slice_ids(&vectors->retrieve);
+    if (retrieve_is_late(&vectors->retrieve))
         arena_reset(&vectors->slice_arena);
-    } else {
-        most = retrieve_slice_ids(&vectors->retrieve);
-    }
     vectors->slice_next = 0;
     vectors->slice_count = left < most ? left : most;
     retrieve_slice(&vectors->retrieve, vectors->entity_ids + vectors->next, vectors->slice_count,
@@ -217,7 +185,7 @@ static bool is_small(const struct vectors *vectors)
 {
     const struct retrieve *retrieve = &vectors->retrieve;
     uint64_t cells = (uint64_t)vectors->id_count * (retrieve->column_count + 1);
-    return cells <= 2 * RETRIEVE_SLICE_CELLS && !has_bytes(retrieve);
+    return cells <= 2 * RETRIEVE_SLICE_CELLS && !retrieve_has_bytes(retrieve);
 }
 
 static void append_head(struct vectors *vectors, struct buffer *out)
@@ -358,8 +326,7 @@ static void first_slice_done(struct retrieve *retrieve)
     if (!status_is_ok(retrieve->status)) {
         release_slice(vectors);
         api_fail(vectors->exchange, &vectors->error);
-    } else if (vectors->slice_count == vectors->id_count && is_small(vectors) &&
-               retrieve_count_others(retrieve) <= SMALL_OTHERS) {
+    } else if (vectors->slice_count == vectors->id_count && is_small(vectors)) {
         answer_small_batch(vectors);
     } else {
         stream_batch(vectors);

@@ -117,6 +117,38 @@ static void a_batch_is_one_round_trip(void **state)
     api_fixture_close(f);
 }
 
+/* How long texts are shows in the first slice; after it no slice holds much more than 8 MiB. */
+static void long_texts_come_in_small_slices(void **state)
+{
+    (void)state;
+    enum { IDS = 64, TEXT_BYTES = 1 << 20 };
+    struct api_fixture *f = api_fixture_open(true);
+    char *text = malloc(TEXT_BYTES);
+    char id[16];
+    fixture_add(f->engine, "user", DATA_TYPE_STRING, 0);
+    memset(text, 'x', TEXT_BYTES);
+    for (uint32_t i = 0; i < IDS; i++) {
+        snprintf(id, sizeof(id), "u%u", i);
+        fixture_put(f->engine, id, 0, value_text(str_of(text, TEXT_BYTES)), 1);
+    }
+    str body = batch_of(IDS, "\"f0\"");
+    struct answer answer = api_ask(f, "POST", "/features/online", JSON, body);
+    assert_int_equal(answer.status, 200);
+    assert_true(answer.whole);
+    assert_true(answer.body_len > (size_t)IDS * TEXT_BYTES);
+    assert_in_range(atomic_load(&f->late.reads), 1 + 32 / 8, 1 + 32);
+    answer_free(&answer);
+    atomic_store(&f->late.reads, 0);
+    answer = api_ask(f, "GET", "/features/export?entity=user", "", NO_BODY);
+    assert_true(answer.whole);
+    assert_true(answer.body_len > (size_t)IDS * TEXT_BYTES);
+    assert_in_range(atomic_load(&f->late.reads), 1 + 32 / 8, 1 + 32);
+    answer_free(&answer);
+    free((void *)body.data);
+    free(text);
+    api_fixture_close(f);
+}
+
 static void add_other(struct api_fixture *f, const char *entity, const char *id, const char *name,
                       struct value value)
 {
@@ -458,6 +490,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(late_answers_are_the_same),
         cmocka_unit_test(a_batch_is_one_round_trip),
+        cmocka_unit_test(long_texts_come_in_small_slices),
         cmocka_unit_test(what_others_wrote_is_served),
         cmocka_unit_test(a_failed_read_is_an_error),
         cmocka_unit_test(a_read_that_fails_in_a_stream_ends_the_connection),

@@ -1,6 +1,8 @@
 /* Plans of columns: which names become which columns, and what a plan reads when the catalog moves. */
 #include "service_fixture.h"
 
+#include "late_store.h"
+
 #include <stdio.h>
 
 #include "service/retrieve.h"
@@ -140,6 +142,31 @@ static void everything_an_entity_has(void **state)
     service_fixture_close(f);
 }
 
+/* Where others write, an entity needs no registration to have values; a name asked for does. */
+static void an_entity_that_others_fill_is_not_unknown(void **state)
+{
+    (void)state;
+    struct service_fixture *f = service_fixture_open();
+    struct late_store late;
+    struct retrieve retrieve;
+    str name = STR("nobody");
+    fixture_add(f->store, "user", DATA_TYPE_INT, 0);
+    late_store_init(&late, f->store->store);
+    for (int others = 0; others < 2; others++) {
+        loop_enter(&f->store->loop);
+        retrieve_init(&retrieve, &f->service, &f->arena, &f->store->loop);
+        assert_true(status_is_ok(retrieve_plan_all(&retrieve, STR("plane"), &f->error)));
+        assert_int_equal(retrieve_has_unknown(&retrieve), !others);
+        assert_int_equal(retrieve.group_count, others);
+        retrieve_init(&retrieve, &f->service, &f->arena, &f->store->loop);
+        assert_true(status_is_ok(
+            retrieve_plan_names(&retrieve, &name, 1, STR("plane"), true, &f->error)));
+        assert_true(retrieve_has_unknown(&retrieve));
+        f->service.online = &late.store;
+    }
+    service_fixture_close(f);
+}
+
 static void strict_names_every_stranger(void **state)
 {
     (void)state;
@@ -190,6 +217,7 @@ int main(void)
         cmocka_unit_test(the_entity_decides_what_is_registered),
         cmocka_unit_test(a_plan_follows_the_catalog),
         cmocka_unit_test(everything_an_entity_has),
+        cmocka_unit_test(an_entity_that_others_fill_is_not_unknown),
         cmocka_unit_test(strict_names_every_stranger),
         cmocka_unit_test(planning_without_memory_says_so),
     };
