@@ -10,7 +10,7 @@
 
 struct slots_parser {
     struct redis_slots *slots;
-    struct hash_map by_address; /* struct redis_address, all its bytes → struct redis_slots_node */
+    struct hash_map by_address; /* all bytes of the address → struct redis_slots_node */
     const struct redis_address *asked;
     struct error *error;
 };

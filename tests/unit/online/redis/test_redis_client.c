@@ -227,6 +227,7 @@ static void test_asked_node_stays(void **state)
     world_move(100, 100, 1);
     assert_int_equal(world_ask(100, REDIS_LANE_WRITE), 7001);
     WORLD_UNTIL(count(&world.counters.refreshes) > refreshes);
+    assert_int_equal(count(&world.counters.nodes), 4);
     assert_int_equal(fake_links_to(7006, false), 1);
 }
 

@@ -137,6 +137,28 @@ static void test_seeds_are_the_last_resort(void **state)
     WORLD_UNTIL(count(&world.counters.nodes) == 3);
 }
 
+/* A node that left the map still answers what it was sent. */
+static void test_answers_of_a_node_that_left(void **state)
+{
+    struct call call = {0};
+    (void)state;
+    world_make_cluster(2, false);
+    world.options.timeout_ms = 5000;
+    world_connect_ready();
+    world.nodes[1].is_silent = true;
+    world_submit(&call, 16000, REDIS_LANE_WRITE);
+    world.nodes[5].is_up = true;
+    world_move(8192, REDIS_SLOTS - 1, 5);
+    world_move(0, 0, 5);
+    assert_int_equal(world_ask(0, REDIS_LANE_WRITE), 7005);
+    WORLD_UNTIL(fake_links_to(7001, false) == 1); /* the other lane's is closed */
+    assert_int_equal(call.ended, 0);
+    world.nodes[1].is_silent = false;
+    WORLD_UNTIL(call.ended);
+    assert_string_equal(call.text, "7005"); /* MOVED */
+    WORLD_UNTIL(fake_links_to(7001, false) == 0);
+}
+
 /* The first one asked accepts and never answers. */
 static void test_silent_node_is_passed_over(void **state)
 {
@@ -237,7 +259,7 @@ static void test_replicas_read(void **state)
     assert_int_equal(redis_client_is_cluster(world.client), true);
     WORLD_UNTIL(world_ask(1, REDIS_LANE_READ) != 7000);
     WORLD_UNTIL(world_ask(16000, REDIS_LANE_READ) == 7003);
-    while (!world.nodes[2].commands || !world.nodes[4].commands)
+    for (int i = 0; i < 1000 && (!world.nodes[2].commands || !world.nodes[4].commands); i++)
         (void)world_ask(1, REDIS_LANE_READ);
     unsigned before = world.nodes[2].commands;
     for (int i = 0; i < 10; i++)
@@ -381,6 +403,7 @@ int main(void)
         TEST(test_complaints),
         TEST(test_holes),
         TEST(test_seeds_are_the_last_resort),
+        TEST(test_answers_of_a_node_that_left),
         TEST(test_silent_node_is_passed_over),
         TEST(test_fewer_slots_are_not_believed),
         TEST(test_hostile_map),
