@@ -141,6 +141,6 @@ status redis_reply_error(const redisReply *reply, struct error *error)
             return error_set(error, REFUSALS[i].code, REFUSALS[i].type,
                              "the online store refuses: %s", words);
     }
-    return error_set(error, STATUS_INTERNAL, "store_error",
+    return error_set(error, STATUS_UNAVAILABLE, "store_error",
                      "the online store answered with an error that was not expected: %s", words);
 }

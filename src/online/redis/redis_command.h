@@ -67,7 +67,7 @@ void redis_reply_words(const redisReply *reply, char out[static REDIS_WORDS_MAX]
 /* What to tell a client about an outcome that is not an answer: UNAVAILABLE. */
 status redis_outcome_error(enum redis_outcome outcome, struct error *error);
 /* What to tell about an error reply: UNAVAILABLE (LOADING, CLUSTERDOWN, READONLY, NOAUTH …),
- * STORE_FULL (OOM), else INTERNAL, with the server's words. */
+ * STORE_FULL (OOM), else UNAVAILABLE, with the server's words. */
 status redis_reply_error(const redisReply *reply, struct error *error);
 
 #endif

@@ -272,7 +272,7 @@ static status read_others(struct candidates *candidates, str event_times, struct
 
 static status wrong_shape(struct error *error)
 {
-    return error_set(error, STATUS_INTERNAL, "store_protocol",
+    return error_set(error, STATUS_UNAVAILABLE, "store_protocol",
                      "the online store answered a read with something that is no row");
 }
 

@@ -58,7 +58,7 @@ MUST_CHECK bool redis_columns_init(struct redis_columns *columns,
                                    struct arena *arena);
 
 /* The reply to HMGET key FIELD… __event_times (`others` NULL), or to HGETALL. Texts go to the arena.
- * OUT_OF_MEMORY; INTERNAL for a reply of another shape. */
+ * OUT_OF_MEMORY; UNAVAILABLE for a reply of another shape. */
 MUST_CHECK status redis_row_read(struct redis_columns *columns, const redisReply *reply,
                                  int64_t now_us, struct arena *arena, struct cell *cells,
                                  struct online_others *others, bool *is_damaged,

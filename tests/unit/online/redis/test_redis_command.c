@@ -98,10 +98,10 @@ static void test_reply_errors(void **state)
         {"NOAUTH Authentication required.", STATUS_UNAVAILABLE, "store_credentials"},
         {"NOPERM no permissions", STATUS_UNAVAILABLE, "store_credentials"},
         {"TRYAGAIN", STATUS_UNAVAILABLE, "store_away"},
-        {"OOMPH is another word", STATUS_INTERNAL, "store_error"},
-        {"WRONGTYPE Operation against a key", STATUS_INTERNAL, "store_error"},
-        {"ERR unknown command", STATUS_INTERNAL, "store_error"},
-        {"", STATUS_INTERNAL, "store_error"},
+        {"OOMPH is another word", STATUS_UNAVAILABLE, "store_error"},
+        {"WRONGTYPE Operation against a key", STATUS_UNAVAILABLE, "store_error"},
+        {"ERR unknown command", STATUS_UNAVAILABLE, "store_error"},
+        {"", STATUS_UNAVAILABLE, "store_error"},
     };
     struct error error;
     (void)state;
