@@ -100,17 +100,18 @@ static void leave_ready(struct redis_link *link)
         link->failures = 0;
 }
 
+/* What was a Redis a moment ago will be one again: the reasons that last are of connecting. */
 static void describe(struct redis_link *link, const struct error *error)
 {
+    const char *type = link->state == REDIS_LINK_READY ? "store_away" : error->type;
     const char *path = link->options.url->socket_path;
     const struct redis_address *address = &link->options.address;
     if (path[0] != '\0')
-        error_set(&link->failure, STATUS_UNAVAILABLE, error->type, "the online store at %s: %s",
-                  path, error->detail);
-    else
-        error_set(&link->failure, STATUS_UNAVAILABLE, error->type,
-                  "the online store at %s port %u: %s", address->host, address->port,
+        error_set(&link->failure, STATUS_UNAVAILABLE, type, "the online store at %s: %s", path,
                   error->detail);
+    else
+        error_set(&link->failure, STATUS_UNAVAILABLE, type, "the online store at %s port %u: %s",
+                  address->host, address->port, error->detail);
 }
 
 void redis_link_lost(struct redis_link *link, const struct error *error)
@@ -178,6 +179,17 @@ static void fail_connection(struct redis_link *link, const struct error *error)
         redis_link_lost(link, error);
 }
 
+static void on_readable(void *user);
+
+/* What the server said before it ended the connection: answers, or why. */
+static void fail_write(struct redis_link *link, const struct error *error)
+{
+    const struct redis_socket *socket = link->socket;
+    on_readable(link);
+    if (link->socket == socket)
+        fail_connection(link, error);
+}
+
 static void flush(struct redis_link *link)
 {
     struct redis_counters *counters = link->options.counters;
@@ -193,7 +205,7 @@ static void flush(struct redis_link *link)
     redis_link_count(&counters->batches, 1);
     redis_link_count(&counters->bytes_sent, (int64_t)written);
     if (io == REDIS_IO_FAILED) {
-        fail_connection(link, &error);
+        fail_write(link, &error);
         return;
     }
     link->is_blocked = io != REDIS_IO_DONE;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "link_world.h"
@@ -16,6 +17,7 @@
 static struct link_world world;
 static struct peer peer;
 static struct call calls[8];
+static const struct timespec MOMENT = {.tv_nsec = 1000000};
 static const char *text; /* what the peer sends; changed only while none serves */
 
 static void start(void (*serve)(int fd), int64_t timeout_ms)
@@ -191,6 +193,8 @@ static void test_damage(void **state)
             assert_int_equal(calls[j].outcome, REDIS_ANSWERED);
         assert_lost(CASES[i].answered, 3);
         assert_int_equal(link_world_count(&world.counters.timeouts), 0);
+        assert_string_equal(redis_link_failure(world.link)->type, "store_away");
+        assert_true(uv_timer_get_due_in(&world.link->timer) <= REDIS_BACKOFF_MIN_MS);
         end();
     }
 }
@@ -229,6 +233,46 @@ static void test_closed_in_the_middle(void **state)
     assert_int_equal(calls[0].outcome, REDIS_ANSWERED);
     assert_lost(1, 3);
     assert_non_null(strstr(redis_link_failure(world.link)->detail, "closed the connection"));
+    end();
+}
+
+static _Atomic bool may_answer;
+static _Atomic bool has_closed;
+
+/* Answers and then resets: a connect() to nowhere does that, and leaves the descriptor to its
+ * owner. */
+static void serve_answers_and_resets(int fd)
+{
+    const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    if (!peer_greet(fd) || !peer_receive(fd))
+        return;
+    while (!atomic_load(&may_answer))
+        nanosleep(&MOMENT, NULL);
+    peer_send(fd, "+a\r\n+b\r\n");
+    connect(fd, &nowhere, sizeof(nowhere));
+    atomic_store(&has_closed, true);
+}
+
+/* Answers that came before the end are taken, whether reading or writing finds out about it. */
+static void test_answers_before_the_end(void **state)
+{
+    (void)state;
+    start(serve_answers_and_resets, 5000);
+    link_world_until_state(&world, REDIS_LINK_READY);
+    send_calls(3);
+    while (world.link->written < world.link->given)
+        uv_run(&world.loop.uv, UV_RUN_NOWAIT);
+    atomic_store(&may_answer, true);
+    while (!atomic_load(&has_closed))
+        nanosleep(&MOMENT, NULL);
+    call_init(&world, &calls[3], "PING");
+    call_send(&calls[3]);
+    link_world_until_done(&world, 4);
+    assert_string_equal(calls[0].text, "a");
+    assert_string_equal(calls[1].text, "b");
+    link_world_until_state(&world, REDIS_LINK_BACKOFF);
+    assert_int_equal(calls[2].outcome, REDIS_LOST);
+    assert_int_equal(calls[3].outcome, REDIS_REFUSED);
     end();
 }
 
@@ -318,10 +362,9 @@ static void test_flood(void **state)
 
 static void serve_deaf(int fd)
 {
-    const struct timespec pause = {.tv_nsec = 1000000};
     if (peer_greet(fd))
         while (link_world_count(&world.counters.links_ready) > 0)
-            nanosleep(&pause, NULL);
+            nanosleep(&MOMENT, NULL);
 }
 
 /* It reads nothing: what did not fit into the socket was surely not executed. */
@@ -350,11 +393,10 @@ static void test_deaf(void **state)
  */
 static void serve_late_reader(int fd)
 {
-    const struct timespec pause = {.tv_nsec = 1000000};
     if (!peer_greet(fd))
         return;
     while (link_world_count(&world.counters.bytes_sent) < 4096)
-        nanosleep(&pause, NULL);
+        nanosleep(&MOMENT, NULL);
     for (size_t left = (size_t)strtoul(text, NULL, 10); left > 0;) {
         static char bytes[1 << 16];
         ssize_t got = recv(fd, bytes, sizeof(bytes), 0);
@@ -423,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_half_a_reply),
         cmocka_unit_test(test_closed_in_the_middle),
+        cmocka_unit_test(test_answers_before_the_end),
         cmocka_unit_test(test_drops_and_pushes),
         cmocka_unit_test(test_drops_too_slow),
         cmocka_unit_test(test_flood),
