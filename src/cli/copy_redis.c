@@ -12,16 +12,10 @@
 #include "online/redis/redis_entries.h"
 #include "online/redis/redis_row.h"
 
-#define SCAN_COUNT "1000"
 #define PENDING_BYTES_MAX ((size_t)64 << 20)
 #define ARENA_BYTES_MAX ((size_t)1 << 30)
 #define MESSAGES_BYTES_MAX ((size_t)16 << 20)
 #define US_PER_MS INT64_C(1000)
-
-static struct redis_master *master_at(struct copy_redis *redis)
-{
-    return &redis->masters.nodes[redis->order[redis->at]];
-}
 
 /* Which process answers there. */
 static status ask_run_id(struct copy_redis *redis, struct error *error)
@@ -29,7 +23,7 @@ static status ask_run_id(struct copy_redis *redis, struct error *error)
     const str words[] = {STR("INFO"), STR("server")};
     redisReply *reply;
     redis->run_id[0] = '\0';
-    TRY(redis_master_call(master_at(redis), 2, words, &reply, error));
+    TRY(redis_master_call(redis_keys_master(&redis->keys), 2, words, &reply, error));
     const char *found = reply->str != NULL ? strstr(reply->str, "run_id:") : NULL;
     if (found != NULL) {
         size_t len = strcspn(found + 7, "\r\n ");
@@ -42,19 +36,18 @@ static status ask_run_id(struct copy_redis *redis, struct error *error)
 
 static status go_to(struct copy_redis *redis, uint32_t at, struct error *error)
 {
-    redis->at = at;
-    strcpy(redis->cursor, "0");
-    return at < redis->order_count ? ask_run_id(redis, error) : OK;
+    redis->keys.at = at;
+    strcpy(redis->keys.cursor, "0");
+    return at < redis->keys.count ? ask_run_id(redis, error) : OK;
 }
 
 /* "MASTER RUN_ID CURSOR" */
 static void redis_position(const struct copy_end *end, struct buffer *out)
 {
     const struct copy_redis *redis = (const struct copy_redis *)end;
-    if (redis->at == redis->order_count)
-        return;
-    buffer_append_format(out, "%s %s %s", redis->masters.nodes[redis->order[redis->at]].name,
-                         redis->run_id, redis->cursor);
+    if (!redis_keys_are_done(&redis->keys))
+        buffer_append_format(out, "%s %s %s", redis_keys_master(&redis->keys)->name, redis->run_id,
+                             redis->keys.cursor);
 }
 
 static status redis_seek(struct copy_end *end, str position, struct error *error)
@@ -66,14 +59,15 @@ static status redis_seek(struct copy_end *end, str position, struct error *error
     str run_id = str_split(rest, ' ', &cursor);
     if (position.len == 0)
         return go_to(redis, 0, error);
-    if (cursor.len >= sizeof(redis->cursor) || !str_to_uint64(cursor, &number))
-        return error_set(error, STATUS_INVALID, "position", "it holds no cursor of SCAN");
-    for (uint32_t i = 0; i < redis->order_count; i++) {
-        if (!str_eq(str_from_cstr(redis->masters.nodes[redis->order[i]].name), name))
+    if (cursor.len >= REDIS_CURSOR_MAX || !str_to_uint64(cursor, &number))
+        return error_set(error, STATUS_INVALID, "position", "the state holds no cursor of SCAN");
+    for (uint32_t i = 0; i < redis->keys.count; i++) {
+        redis->keys.at = i;
+        if (!str_eq(str_from_cstr(redis_keys_master(&redis->keys)->name), name))
             continue;
         TRY(go_to(redis, i, error));
         if (str_eq(str_from_cstr(redis->run_id), run_id))
-            snprintf(redis->cursor, sizeof(redis->cursor), "%.*s", STR_ARG(cursor));
+            snprintf(redis->keys.cursor, REDIS_CURSOR_MAX, "%.*s", STR_ARG(cursor));
         return OK;
     }
     return go_to(redis, 0, error); /* the cluster has other masters now */
@@ -81,17 +75,7 @@ static status redis_seek(struct copy_end *end, str position, struct error *error
 
 static status redis_count(struct copy_end *end, uint64_t *out, struct error *error)
 {
-    struct copy_redis *redis = copy_redis_of(end);
-    const str words[] = {STR("DBSIZE")};
-    *out = 0;
-    for (uint32_t i = 0; i < redis->order_count; i++) {
-        redisReply *reply;
-        TRY(redis_master_call(&redis->masters.nodes[redis->order[i]], 1, words, &reply, error));
-        if (reply->type == REDIS_REPLY_INTEGER && reply->integer > 0)
-            *out += (uint64_t)reply->integer;
-        freeReplyObject(reply);
-    }
-    return OK;
+    return redis_keys_count(&copy_redis_of(end)->keys, out, error);
 }
 
 /* "user:u:1:features": entity names hold no ':', ids may. */
@@ -209,7 +193,7 @@ static void take_key(struct copy_redis *redis, str key, const redisReply *fields
 static status take_keys(struct copy_redis *redis, const redisReply *keys, struct copy_page *page,
                         struct error *error)
 {
-    struct redis_master *master = master_at(redis);
+    struct redis_master *master = redis_keys_master(&redis->keys);
     for (size_t i = 0; i < keys->elements; i++) {
         const str key = redis_reply_str(keys->element[i]);
         const str fields[] = {STR("HGETALL"), key};
@@ -222,7 +206,9 @@ static status take_keys(struct copy_redis *redis, const redisReply *keys, struct
         redisReply *left = NULL;
         TRY(redis_master_reply(master, &fields, error));
         status result = redis_master_reply(master, &left, error);
-        if (status_is_ok(result))
+        if (status_is_ok(result) && fields->type == REDIS_REPLY_ERROR)
+            result = redis_keys_refusal(master, fields, error);
+        else if (status_is_ok(result))
             take_key(redis, redis_reply_str(keys->element[i]), fields, left, clock_wall_us(), page);
         freeReplyObject(fields);
         freeReplyObject(left);
@@ -231,52 +217,29 @@ static status take_keys(struct copy_redis *redis, const redisReply *keys, struct
     return OK;
 }
 
-static bool is_page(const redisReply *reply, size_t cursor_max)
-{
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        reply->element[0]->type != REDIS_REPLY_STRING || reply->element[0]->len >= cursor_max ||
-        reply->element[1]->type != REDIS_REPLY_ARRAY)
-        return false;
-    for (size_t i = 0; i < reply->element[1]->elements; i++) {
-        if (reply->element[1]->element[i]->type != REDIS_REPLY_STRING)
-            return false;
-    }
-    return true;
-}
-
 static status redis_next(struct copy_end *end, struct copy_page *page, bool *more,
                          struct error *error)
 {
     struct copy_redis *redis = copy_redis_of(end);
+    struct redis_keys *keys = &redis->keys;
+    redisReply *reply;
+    bool changed = false;
     page->row_count = 0;
-    *more = redis->at < redis->order_count;
+    *more = !redis_keys_are_done(keys);
     if (!*more)
         return OK;
-    const str words[] = {STR("SCAN"),  str_from_cstr(redis->cursor),
-                         STR("MATCH"), STR("*" REDIS_KEY_SUFFIX),
-                         STR("COUNT"), STR(SCAN_COUNT),
-                         STR("TYPE"),  STR("hash")};
-    redisReply *reply;
-    TRY(redis_master_call(master_at(redis), (int)ARRAY_LEN(words), words, &reply, error));
-    status result = OK;
-    if (!is_page(reply, sizeof(redis->cursor))) {
-        result = error_set(error, STATUS_UNAVAILABLE, "redis",
-                           "%s does not answer SCAN as Redis does", master_at(redis)->name);
-        goto out;
-    }
+    TRY(redis_keys_page(keys, &reply, error));
     page->rows =
         arena_alloc_array(&page->arena, reply->element[1]->elements + 1, sizeof(*page->rows));
-    result = page->rows != NULL ? take_keys(redis, reply->element[1], page, error)
-                                : error_set(error, STATUS_OUT_OF_MEMORY, "client", "out of memory");
-    if (!status_is_ok(result))
-        goto out;
-    memcpy(redis->cursor, reply->element[0]->str, reply->element[0]->len + 1);
-    if (strcmp(redis->cursor, "0") == 0)
-        result = go_to(redis, redis->at + 1, error);
-    *more = redis->at < redis->order_count;
-out:
+    status result = page->rows != NULL
+                        ? take_keys(redis, reply->element[1], page, error)
+                        : error_set(error, STATUS_OUT_OF_MEMORY, "client", "out of memory");
+    if (status_is_ok(result))
+        result = redis_keys_advance(keys, reply, &changed, error);
     freeReplyObject(reply);
-    return result;
+    TRY(result);
+    *more = !redis_keys_are_done(keys);
+    return changed && *more ? ask_run_id(redis, error) : OK;
 }
 
 static void redis_close(struct copy_end *end)
@@ -299,23 +262,6 @@ static const struct copy_end_driver DRIVER = {
     .close = redis_close,
 };
 
-/* Few: insertion sort. */
-static void order_masters(struct copy_redis *redis)
-{
-    for (uint32_t i = 0; i < redis->masters.count; i++) {
-        uint32_t place = redis->order_count;
-        if (redis->masters.nodes[i].context == NULL)
-            continue;
-        while (place > 0 && strcmp(redis->masters.nodes[redis->order[place - 1]].name,
-                                   redis->masters.nodes[i].name) > 0) {
-            redis->order[place] = redis->order[place - 1];
-            place--;
-        }
-        redis->order[place] = i;
-        redis->order_count++;
-    }
-}
-
 status copy_redis_open(const char *url, struct copy_end **out, struct error *error)
 {
     struct copy_redis *redis = memory_alloc_zero(sizeof(*redis));
@@ -336,7 +282,7 @@ status copy_redis_open(const char *url, struct copy_end **out, struct error *err
     arena_init(&redis->arena, ARENA_BYTES_MAX);
     buffer_init(&redis->pending, PENDING_BYTES_MAX);
     buffer_init(&redis->end.written.messages, MESSAGES_BYTES_MAX);
-    order_masters(redis);
+    redis_keys_begin(&redis->keys, &redis->masters, "*" REDIS_KEY_SUFFIX, "hash");
     *out = &redis->end;
     return OK;
 }

@@ -5,7 +5,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "cli/copy_row.h"
-#include "cli/redis_masters.h"
+#include "cli/redis_keys.h"
 
 #define RUN_ID_MAX 64u
 #define COPY_REDIS_WORDS 6144u
@@ -13,12 +13,9 @@
 struct copy_redis {
     struct copy_end end; /* first */
     struct redis_masters masters;
-    /* reading: the masters in the order of their names, so that a kept position finds its own */
-    uint32_t order[REDIS_NODES_MAX];
-    uint32_t order_count;
-    uint32_t at;             /* in `order` */
-    char cursor[24];         /* of SCAN there */
-    char run_id[RUN_ID_MAX]; /* of that process: another one's cursors are of no use */
+    /* reading */
+    struct redis_keys keys;
+    char run_id[RUN_ID_MAX]; /* of the process at hand: another one's cursors are of no use */
     /* writing */
     struct arena arena;    /* of rows not yet acknowledged */
     struct buffer pending; /* of struct copy_pending */

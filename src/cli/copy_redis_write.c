@@ -57,9 +57,10 @@ static status load_script(struct copy_redis *redis, struct error *error)
     const str words[] = {STR("SCRIPT"), STR("LOAD"), redis_script_write.text};
     if (redis->script_loaded)
         return OK;
-    for (uint32_t i = 0; i < redis->order_count; i++) {
+    for (uint32_t i = 0; i < redis->keys.count; i++) {
         redisReply *reply;
-        TRY(redis_master_call(&redis->masters.nodes[redis->order[i]], 3, words, &reply, error));
+        TRY(redis_master_call(&redis->masters.nodes[redis->keys.order[i]], 3, words, &reply,
+                              error));
         freeReplyObject(reply);
     }
     redis->script_loaded = true;

@@ -12,13 +12,12 @@
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
-#include "cli/redis_masters.h"
+#include "cli/redis_keys.h"
 #include "cli/registered_fetch.h"
 #include "cli/terminal.h"
 #include "model/limits.h"
 
-#define SCAN_COUNT "1000" /* keys looked at per round trip; some milliseconds of that Redis */
-#define NAMED_MAX 5u      /* keys passed over that are said one by one */
+#define NAMED_MAX 5u /* keys passed over that are said one by one */
 #define LINE_BYTES_MAX 8192u
 #define US_PER_MS INT64_C(1000)
 #define US_PER_SECOND INT64_C(1000000)
@@ -27,6 +26,7 @@ struct take_over {
     const char *label;
     struct client *client;
     struct redis_masters masters;
+    struct redis_keys keys;
     struct registered registered;
     struct bulk_sender sender;
     struct progress progress;
@@ -157,8 +157,7 @@ static status take_key(struct take_over *take_over, struct redis_master *node, s
     if (!status_is_ok(result))
         goto out;
     if (value->type == REDIS_REPLY_ERROR)
-        result = error_set(&take_over->error, STATUS_UNAVAILABLE, "redis", "%s answers: %.*s",
-                           node->name, STR_ARG(redis_reply_str(value)));
+        result = redis_keys_refusal(node, value, &take_over->error);
     else if (value->type != REDIS_REPLY_STRING || left->type != REDIS_REPLY_INTEGER ||
              left->integer == -2)
         take_over->keys_gone++;
@@ -207,65 +206,24 @@ static status take_page(struct take_over *take_over, struct redis_master *node,
     return OK;
 }
 
-static bool is_page(const redisReply *reply)
-{
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        reply->element[0]->type != REDIS_REPLY_STRING ||
-        reply->element[1]->type != REDIS_REPLY_ARRAY)
-        return false;
-    for (size_t i = 0; i < reply->element[1]->elements; i++) {
-        if (reply->element[1]->element[i]->type != REDIS_REPLY_STRING)
-            return false;
-    }
-    return true;
-}
-
-static status take_node(struct take_over *take_over, struct redis_master *node)
-{
-    char cursor[24] = "0";
-    do {
-        const str words[] = {STR("SCAN"),  str_from_cstr(cursor), STR("MATCH"), STR("*:*"),
-                             STR("COUNT"), STR(SCAN_COUNT),       STR("TYPE"),  STR("string")};
-        redisReply *page;
-        TRY(redis_master_call(node, (int)ARRAY_LEN(words), words, &page, &take_over->error));
-        status taken = is_page(page) && page->element[0]->len < sizeof(cursor)
-                           ? take_page(take_over, node, page->element[1])
-                           : error_set(&take_over->error, STATUS_UNAVAILABLE, "redis",
-                                       "%s does not answer SCAN as Redis does", node->name);
-        if (status_is_ok(taken))
-            memcpy(cursor, page->element[0]->str, page->element[0]->len + 1);
-        freeReplyObject(page);
-        TRY(taken);
-    } while (strcmp(cursor, "0") != 0 && !interrupt_asked());
-    return OK;
-}
-
-static status count_keys(struct take_over *take_over, uint64_t *out)
-{
-    const str words[] = {STR("DBSIZE")};
-    *out = 0;
-    for (uint32_t i = 0; i < take_over->masters.count; i++) {
-        redisReply *reply;
-        if (take_over->masters.nodes[i].context == NULL)
-            continue;
-        TRY(redis_master_call(&take_over->masters.nodes[i], 1, words, &reply, &take_over->error));
-        if (reply->type == REDIS_REPLY_INTEGER && reply->integer > 0)
-            *out += (uint64_t)reply->integer;
-        freeReplyObject(reply);
-    }
-    return OK;
-}
-
 static status take_all(struct take_over *take_over)
 {
-    uint64_t keys;
-    TRY(count_keys(take_over, &keys));
-    progress_start(&take_over->progress, take_over->label, keys);
+    struct redis_keys *keys = &take_over->keys;
+    uint64_t count;
+    redis_keys_begin(keys, &take_over->masters, "*:*", "string");
+    TRY(redis_keys_count(keys, &count, &take_over->error));
+    progress_start(&take_over->progress, take_over->label, count);
     take_over->progress.unit = "keys";
     take_over->progress.row_unit = "values";
-    for (uint32_t i = 0; i < take_over->masters.count && !interrupt_asked(); i++) {
-        if (take_over->masters.nodes[i].context != NULL)
-            TRY(take_node(take_over, &take_over->masters.nodes[i]));
+    while (!redis_keys_are_done(keys) && !interrupt_asked()) {
+        redisReply *page;
+        bool changed;
+        TRY(redis_keys_page(keys, &page, &take_over->error));
+        status taken = take_page(take_over, redis_keys_master(keys), page->element[1]);
+        if (status_is_ok(taken))
+            taken = redis_keys_advance(keys, page, &changed, &take_over->error);
+        freeReplyObject(page);
+        TRY(taken);
     }
     TRY(bulk_sender_flush(&take_over->sender, &take_over->error));
     show(take_over);

@@ -180,17 +180,22 @@ static status connect_seed(struct redis_masters *masters, struct error *error)
     return result;
 }
 
+static status ask_slots(struct redis_master *node, struct redis_slots **out, struct error *error)
+{
+    const str words[] = {STR("CLUSTER"), STR("SLOTS")};
+    redisReply *reply;
+    TRY(redis_master_call(node, 2, words, &reply, error));
+    status result = redis_slots_parse(reply, &node->address, out, error);
+    freeReplyObject(reply);
+    return result;
+}
+
 /* The seed's connection makes room for one to each master. */
 static status connect_masters(struct redis_masters *masters, struct error *error)
 {
-    const str words[] = {STR("CLUSTER"), STR("SLOTS")};
     struct redis_master *seed = &masters->nodes[0];
     struct redis_slots *slots;
-    redisReply *reply;
-    TRY(redis_master_call(seed, 2, words, &reply, error));
-    status result = redis_slots_parse(reply, &seed->address, &slots, error);
-    freeReplyObject(reply);
-    TRY(result);
+    TRY(ask_slots(seed, &slots, error));
     masters->slots = slots;
     if (slots->covered < REDIS_SLOTS)
         return error_set(error, STATUS_UNAVAILABLE, "redis",
@@ -231,6 +236,35 @@ status redis_masters_open(const char *url, struct redis_masters *out, struct err
     }
     *out = masters;
     return OK;
+}
+
+static bool have_same_owner(const struct redis_slots *a, const struct redis_slots *b, uint32_t slot)
+{
+    if (a->owner[slot] == REDIS_NO_NODE || b->owner[slot] == REDIS_NO_NODE)
+        return false;
+    const struct redis_address *x = &a->nodes[a->owner[slot]].address;
+    const struct redis_address *y = &b->nodes[b->owner[slot]].address;
+    return strcmp(x->host, y->host) == 0 && x->port == y->port;
+}
+
+status redis_masters_check_slots(struct redis_masters *masters, struct error *error)
+{
+    struct redis_master *node = masters->nodes;
+    struct redis_slots *now;
+    uint32_t same = 0;
+    if (!masters->is_cluster)
+        return OK;
+    while (node->context == NULL)
+        node++;
+    TRY(ask_slots(node, &now, error));
+    while (same < REDIS_SLOTS && have_same_owner(masters->slots, now, same))
+        same++;
+    redis_slots_destroy(now);
+    if (same == REDIS_SLOTS)
+        return OK;
+    return error_set(error, STATUS_UNAVAILABLE, "redis",
+                     "slots of the cluster moved to other nodes meanwhile: keys may have been "
+                     "missed; run it again when it is at rest");
 }
 
 void redis_masters_close(struct redis_masters *masters)

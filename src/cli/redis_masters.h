@@ -31,6 +31,8 @@ struct redis_masters {
 bool redis_masters_is_url(const char *text);
 MUST_CHECK status redis_masters_open(const char *url, struct redis_masters *out,
                                      struct error *error);
+/* UNAVAILABLE if slots of the cluster have other owners than when it was opened. */
+MUST_CHECK status redis_masters_check_slots(struct redis_masters *masters, struct error *error);
 void redis_masters_close(struct redis_masters *masters);
 
 /* Queues a command; redis_master_reply() sends what is queued and gives one answer after the other.
