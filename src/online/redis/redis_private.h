@@ -13,6 +13,7 @@
 #define REDIS_REGISTRY_KEY "featured:registry"
 #define REDIS_PENDING_BYTES_MAX ((uint64_t)64 << 20) /* of one loop's commands */
 #define REDIS_TICK_MS 1000
+#define REDIS_WINDOW_MAX 256u
 
 /* Written by one loop, read by whoever answers /metrics. */
 struct redis_row_counters {
@@ -104,6 +105,13 @@ static inline const struct catalog *redis_catalog(const struct redis_loop *on)
 
 /* OK if commands can be given to on->client. Its own loop. */
 MUST_CHECK status redis_loop_check(const struct redis_loop *on, struct error *error);
+/* How many commands of one request may wait at a time: enough to keep the server busy, little for others
+ * to wait behind, and several requests fit in what may wait at all. */
+static inline uint32_t redis_loop_window(const struct redis_loop *on)
+{
+    uint32_t share = on->store->options.max_pending / 4;
+    return share < 1 ? 1 : share < REDIS_WINDOW_MAX ? share : REDIS_WINDOW_MAX;
+}
 /* A row that is damaged was met: counted, and logged once a minute. */
 void redis_loop_damaged(struct redis_loop *on, str key);
 /* What to answer about `outcome` and `reply`: OK only for an answer that is no error. */

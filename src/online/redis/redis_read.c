@@ -16,7 +16,9 @@ struct read_state {
     struct online_read *read;
     struct redis_loop *on;
     struct redis_columns columns;
-    uint32_t pending; /* and one while they are being submitted */
+    uint32_t next; /* id to be asked for */
+    uint32_t in_flight;
+    bool is_submitting;
     struct read_id ids[];
 };
 
@@ -26,11 +28,22 @@ static void fail(struct online_read *read, status result)
         read->status = result;
 }
 
-static void finish_one(struct read_state *state)
+/* As many as may wait at a time; an answer may come before its submission returns. After a failure no
+ * more are asked for. */
+static void submit_ids(struct read_state *state)
 {
-    ASSERT(state->pending > 0);
-    if (--state->pending == 0)
-        state->read->done(state->read); /* the state may be gone now */
+    struct online_read *read = state->read;
+    uint32_t most = redis_loop_window(state->on);
+    if (state->is_submitting)
+        return;
+    state->is_submitting = true;
+    while (state->in_flight < most && state->next < read->id_count && status_is_ok(read->status)) {
+        state->in_flight++;
+        redis_client_submit(state->on->client, &state->ids[state->next++].command);
+    }
+    state->is_submitting = false;
+    if (state->in_flight == 0)
+        read->done(read); /* the state may be gone now */
 }
 
 static status read_row(const struct read_id *id, const redisReply *reply)
@@ -67,7 +80,9 @@ static void id_done(struct redis_command *command, enum redis_outcome outcome,
         fail(state->read, redis_outcome_error(outcome, state->read->error));
     else
         fail(state->read, read_row(id, reply));
-    finish_one(state);
+    ASSERT(state->in_flight > 0);
+    state->in_flight--;
+    submit_ids(state);
 }
 
 /* What stands behind the key in every command of a read. */
@@ -135,7 +150,9 @@ static bool prepare(struct redis_loop *on, struct online_read *read, struct read
         return false;
     state->read = read;
     state->on = on;
-    state->pending = read->id_count + 1;
+    state->next = 0;
+    state->in_flight = 0;
+    state->is_submitting = false;
     if (!redis_columns_init(&state->columns, read->versions, read->version_count, arena) ||
         !format_tail(state, arena, &tail))
         return false;
@@ -155,11 +172,8 @@ void redis_store_read(struct online_store *store, struct online_read *read)
     bool has_work = read->id_count > 0 && (read->version_count > 0 || read->others != NULL);
     if (status_is_ok(read->status) && has_work && !prepare(on, read, &state))
         read->status = redis_no_memory(read->error);
-    if (state == NULL || !status_is_ok(read->status)) {
+    if (state == NULL || !status_is_ok(read->status))
         read->done(read);
-        return;
-    }
-    for (uint32_t i = 0; i < read->id_count; i++)
-        redis_client_submit(on->client, &state->ids[i].command);
-    finish_one(state);
+    else
+        submit_ids(state);
 }

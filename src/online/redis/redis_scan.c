@@ -110,7 +110,7 @@ static status take_answer(struct scan_state *state, const redisReply *reply)
         reply->element[0]->type != REDIS_REPLY_STRING ||
         reply->element[1]->type != REDIS_REPLY_ARRAY ||
         !str_to_uint64(str_of(reply->element[0]->str, reply->element[0]->len), &cursor))
-        return error_set(&scan->error, STATUS_INTERNAL, "store_protocol",
+        return error_set(&scan->error, STATUS_UNAVAILABLE, "store_protocol",
                          "the online store answered SCAN with something else");
     TRY(take_ids(state, reply->element[1]));
     if (cursor == 0 && ++state->master >= state->masters)

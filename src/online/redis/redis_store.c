@@ -43,7 +43,7 @@ status redis_script_check(enum redis_outcome outcome, const redisReply *reply, s
                          "use another database number",
                          STR_ARG(printable(key)));
     if (!has_code || reply->elements < elements)
-        return error_set(error, STATUS_INTERNAL, "store_protocol",
+        return error_set(error, STATUS_UNAVAILABLE, "store_protocol",
                          "the online store answered a script with something else");
     return OK;
 }

@@ -5,7 +5,6 @@
 #include "online/redis/redis_private.h"
 #include "online/redis/redis_value.h"
 
-#define ROWS_AT_A_TIME 128u /* of one request: enough to keep the server busy, little to wait behind */
 #define ARGUMENTS_PER_CELL 6u
 #define SCRATCH_BYTES_MAX ((size_t)16 << 20)
 
@@ -55,14 +54,15 @@ static void destroy(struct write_state *state, uint32_t row_slots)
     memory_free(state);
 }
 
-static uint32_t slots_for(const struct online_write *write)
+static uint32_t slots_for(const struct redis_loop *on, const struct online_write *write)
 {
-    return write->row_count < ROWS_AT_A_TIME ? write->row_count : ROWS_AT_A_TIME;
+    uint32_t most = redis_loop_window(on);
+    return write->row_count < most ? write->row_count : most;
 }
 
 static struct write_state *create(struct redis_loop *on, struct online_write *write)
 {
-    uint32_t slots = slots_for(write);
+    uint32_t slots = slots_for(on, write);
     struct write_state *state =
         memory_alloc_zero(sizeof(*state) + slots * sizeof(state->rows[0]));
     struct row_result *results = memory_alloc_array(write->row_count, sizeof(*results));
@@ -107,7 +107,7 @@ static void finish(struct write_state *state)
 {
     struct online_write *write = state->write;
     sum_up(state);
-    destroy(state, slots_for(write));
+    destroy(state, slots_for(state->on, write));
     write->done(write);
 }
 

@@ -178,7 +178,7 @@ void store_begin(const char *identity)
     world.options = (struct redis_store_options){
         .url = &world.url,
         .timeout_ms = 5000,
-        .max_pending = 10000,
+        .max_pending = world.max_pending ? world.max_pending : 10000,
         .loops = &world.loop,
         .loop_count = 1,
         .clock = &world.clock,

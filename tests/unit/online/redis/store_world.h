@@ -42,6 +42,7 @@ struct store_world {
     struct redis_server server;
     struct redis_url url;
     struct redis_store_options options;
+    uint32_t max_pending; /* 0: plenty */
     struct online_store *store;
     redisContext *redis; /* a client of the test's own */
     struct arena arena;  /* of the last read or scan */

@@ -602,6 +602,41 @@ static void test_another_registry(void **state)
     assert_int_equal(world.opened, 1);
 }
 
+/* More ids, and more rows, than may wait at all: they go in parts. */
+static void test_little_may_wait(void **state)
+{
+    enum { IDS = ONLINE_READ_IDS_MAX };
+    static char texts[IDS][8];
+    static str ids[IDS];
+    static struct cell cells[IDS];
+    static struct online_write_row rows[IDS];
+    if (store_setup(state) != 0)
+        fail();
+    world.max_pending = 8;
+    store_open(IDENTITY);
+    uint32_t feature = store_add("user", DATA_TYPE_INT, 0);
+    const struct catalog_version *version = store_version(feature);
+    struct online_write_cell cell = store_cell(feature, value_int(3), 5);
+    for (int i = 0; i < IDS; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "u%d", i);
+        ids[i] = str_from_cstr(texts[i]);
+        rows[i] = (struct online_write_row){version->entity->index, ids[i], &cell, 1, true};
+    }
+    struct online_write write = {.rows = rows, .row_count = IDS};
+    struct online_read read = {.entity_name = version->entity->name,
+                               .entity = version->entity,
+                               .entity_ids = ids,
+                               .id_count = IDS,
+                               .versions = &version,
+                               .version_count = 1,
+                               .cells = cells};
+    assert_true(status_is_ok(store_write(&write)));
+    assert_int_equal(write.records_applied, IDS);
+    assert_true(status_is_ok(store_read(&read)));
+    for (int i = 0; i < IDS; i++)
+        assert_int_equal(cells[i].value.integer, 3);
+}
+
 static void test_redis_that_is_away_is_waited_for(void **state)
 {
     struct error error;
@@ -659,6 +694,7 @@ int main(void)
         STORE_TEST(test_tidy_follows_a_changed_ttl),
         STORE_TEST(test_full),
         cmocka_unit_test_teardown(test_another_registry, store_teardown),
+        cmocka_unit_test_teardown(test_little_may_wait, store_teardown),
         cmocka_unit_test_teardown(test_redis_that_is_away_is_waited_for, store_teardown),
     };
     if (!redis_server_is_installed()) {
