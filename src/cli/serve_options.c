@@ -63,8 +63,8 @@ static const struct cli_option OPTIONS[] = {
      .value = "N",
      .fallback = "10000",
      .setting = true,
-     .help = "Commands that may wait for an answer of Redis, for each event loop; further "
-             "requests are answered 503 at once."},
+     .help = "Commands that may wait for an answer of Redis, for each event loop, at least 2000; "
+             "further requests are answered 503 at once."},
     {.name = "fsync",
      .value = "WHEN",
      .fallback = "always",
@@ -316,6 +316,9 @@ static bool is_origin(const char *text)
     return true;
 }
 
+/* What one request reads at a time: below it a large batch would never be answered. */
+#define REDIS_PENDING_MIN 2000
+
 static bool take_redis(const struct cli_arguments *arguments, struct serve_options *out)
 {
     int64_t ms;
@@ -327,7 +330,7 @@ static bool take_redis(const struct cli_arguments *arguments, struct serve_optio
                                   "expected a time such as 200ms or 1s; from 1ms to 1m");
         return false;
     }
-    if (!cli_argument_uint64(arguments, "redis-max-pending", 1, 1000000, &pending))
+    if (!cli_argument_uint64(arguments, "redis-max-pending", REDIS_PENDING_MIN, 1000000, &pending))
         return false;
     out->server.redis_read_from_replica =
         strcmp(cli_argument(arguments, "redis-read-from"), "replica") == 0;

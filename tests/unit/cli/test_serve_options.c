@@ -91,7 +91,7 @@ static void every_option_arrives(void **state)
                            "--fsync=never", "--fsync-interval-ms=5s", "--snapshot-interval=90",
                            "--snapshot-log-bytes=1M", "--log-segment-bytes=64KiB",
                            "--log-retention=7d", "--recover=truncate", "--redis-timeout=250ms",
-                           "--redis-max-pending=7", "--redis-read-from=replica"),
+                           "--redis-max-pending=2007", "--redis-read-from=replica"),
                      CLI_CONTINUE);
     assert_string_equal(options.server.host, "::1");
     assert_int_equal(options.server.port, 0);
@@ -117,7 +117,7 @@ static void every_option_arrives(void **state)
     assert_int_equal(options.server.log_retention_ms, INT64_C(7) * 86400000);
     assert_true(options.server.recover_truncate);
     assert_int_equal(options.server.redis_timeout_ms, 250);
-    assert_int_equal(options.server.redis_max_pending, 7);
+    assert_int_equal(options.server.redis_max_pending, 2007);
     assert_true(options.server.redis_read_from_replica);
     serve_options_fini(&options);
 }
@@ -324,7 +324,7 @@ static void wrong_values_are_refused(void **state)
         "--redis-read-from=slave",
         "--redis-timeout=0",
         "--redis-timeout=2m",
-        "--redis-max-pending=0",
+        "--redis-max-pending=1999",
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++)
