@@ -252,6 +252,28 @@ def test_server_to_redis_and_back(old, new, store):
     assert_verified(old.fine("copy", "--from", old.url, "--to", store.url()))
 
 
+def test_a_server_on_that_redis_serves_it(old, new, store, tmp_path):
+    fill(old, count=100)
+    assert_verified(old.fine("copy", "--from", old.url, "--to", store.url()))
+    with running(tmp_path / "third", "--redis-url", store.url()) as server:
+        third = Cli(tmp_path, server.url)
+        third.fine("apply", "--yes", "c.yaml")
+        for entity_id in IDS:
+            assert read(third, entity_id, *NAMES) == read(old, entity_id, *NAMES)
+        assert ids_of(third, "user") == ids_of(old, "user")
+        assert_verified(old.fine("copy", "--verify", "--from", old.url, "--to", third.url))
+        put(third, [("p3", {"c_int": 33}, None)])
+        assert read(third, "p3", "c_int")["c_int"][0] == 33
+        again = old.run("copy", "--from", old.url, "--to", store.url())
+        assert (again.returncode, again.stderr) == (1, "user p3: not the same on both sides\n")
+        assert read(third, "p3", "c_int")["c_int"][0] == 33
+        put(old, [("p3", {"c_int": 34}, None)])
+        assert_verified(old.fine("copy", "--from", old.url, "--to", store.url()))
+        assert read(third, "p3", "c_int") == read(old, "p3", "c_int")
+        assert_verified(old.fine("copy", "--from", third.url, "--to", new.url))
+        assert read(new, "p3", "c_int") == read(third, "p3", "c_int")
+
+
 def test_a_store_that_another_program_filled(new, store):
     """The layout of the second service: no event times, numbers as texts."""
     client = store.client()
@@ -282,6 +304,22 @@ features:
     assert r"user \xff: the id is not UTF-8" in done.stderr
     assert {n: v for n, (v, _) in read(new, "u8", "age", "city", "score").items()} == {
         "age": 8, "city": "c8", "score": 8 / 7}
+
+
+def test_a_server_in_front_of_what_another_program_filled(new, store, tmp_path):
+    """It exports what it knows no event times of."""
+    for i in range(50):
+        store.client().hset(f"user:u{i}:features", mapping={"age": i, "beside": "x"})
+    with running(tmp_path / "front", "--redis-url", store.url()) as server:
+        front = Cli(tmp_path, server.url)
+        front.fine("apply", "--yes", front.write("a.yaml",
+                   "features: [{name: age, data_type: int, entity: user}]"))
+        done = front.run("copy", "--from", front.url, "--to", new.url)
+    assert table(done.stdout)["user", "from"] == table(done.stdout)["user", "to"]
+    assert table(done.stdout)["user", "to"][:2] == (50, 50)
+    assert "not copied: 50 values of features that are not registered\n" in done.stdout
+    assert done.returncode == 1
+    assert read(new, "u8", "age")["age"][0] == 8
 
 
 def test_redis_to_redis(store):

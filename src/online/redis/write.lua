@@ -43,6 +43,8 @@ for i = 1, #ARGV, 6 do
   if entries[field] then
     held_event, held_version, held_kind = parse(entries[field])
     if not held_event then return {NOT_UNDERSTOOD} end
+    -- Who does not know the version writes for the one that is there.
+    if version == '0' then version = held_version end
   end
   local is_open = event == ''
   if is_open then

@@ -179,6 +179,21 @@ static void test_versions(void **state)
     assert_true(write_one("10", "50", "v", "6")); /* made after the erasure */
 }
 
+static void test_who_does_not_know_the_version(void **state)
+{
+    (void)state;
+    assert_true(write_one("0", "100", "v", "1"));
+    assert_false(write_one("0", "99", "v", "2"));
+    assert_true(write_one("9", "100", "v", "3"));
+    assert_false(write_one("0", "99", "v", "4"));
+    assert_true(write_one("0", "100", "v", "5")); /* for the version that owns the field */
+    assert_string_equal(ask("HGET " KEY " __event_times")->str, "{\"f\":\"100:9:v\"}");
+    assert_string_equal(ask("HGET " KEY " f")->str, "5");
+    ask("HSET " KEY " __event_times {\"f\":\"50:9:x\"}");
+    assert_false(write_one("0", "50", "v", "6"));
+    assert_true(write_one("0", "51", "v", "7"));
+}
+
 static void test_a_field_without_an_entry_gives_way(void **state)
 {
     (void)state;
@@ -392,6 +407,7 @@ int main(void)
         cmocka_unit_test_setup(test_replaces, flush),
         cmocka_unit_test_setup(test_is_erased, flush),
         cmocka_unit_test_setup(test_versions, flush),
+        cmocka_unit_test_setup(test_who_does_not_know_the_version, flush),
         cmocka_unit_test_setup(test_a_field_without_an_entry_gives_way, flush),
         cmocka_unit_test_setup(test_what_arrives_now_is_later_than_an_erasure, flush),
         cmocka_unit_test_setup(test_many_cells, flush),
