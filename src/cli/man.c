@@ -86,7 +86,8 @@ static void append_command(struct buffer *out, const struct cli_command *command
 static const char CLOSING[] =
     ".SH ENVIRONMENT\n"
     "A setting is a flag, an environment variable and a line of the env file, in that order of\n"
-    "precedence; an empty variable counts as absent.\n"
+    "precedence; an empty variable counts as absent. Of two variables in one place the one that\n"
+    "begins with FEATURED_ counts.\n"
     ".TP\n.B FEATURED_\\fINAME\\fR\nThe option \\fB\\-\\-\\fIname\\fR, in capitals, dashes as\n"
     "underscores; the options above name theirs.\n"
     ".TP\n.B NO_COLOR\nIf set and not empty, no colours on a terminal.\n"

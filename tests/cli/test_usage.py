@@ -107,6 +107,40 @@ def test_mistakes_in_the_env_file_are_named(alone):
     assert "cannot open gone.env: No such file" in done.stderr
 
 
+def options_of(text):
+    """name → (value's name, default, variables) of each option in a help text."""
+    found = {}
+    for name, value, help_text in re.findall(r"^  --(\S+)(?: (\S+))?\n((?: {8}.*\n)+)", text, re.MULTILINE):
+        help_text = " ".join(help_text.split())
+        default = re.search(r" Default: (.+?)\.(?: Environment:|$)", help_text)
+        variables = re.search(r" Environment: (.+?)\.$", help_text)
+        found[name] = (value, default[1] if default else "–",
+                       variables[1].split(" or ") if variables else ["–"])
+    return found
+
+
+def test_the_reference_of_settings_is_whole(alone):
+    listed = {}
+    for line in (ROOT / "spec/configuration.md").read_text().splitlines():
+        if line.startswith("| `--"):
+            flag, default, variables = (re.findall(r"`([^`]*)`|(–)", cell) for cell in line.split("|")[1:4])
+            name, _, value = flag[0][0].removeprefix("--").partition(" ")
+            names = [a or b for a, b in variables if a != "REDIS_HOST"]
+            listed[name] = (value, "".join(default[0]), names)
+    assert listed == options_of(alone.fine("serve", "--help"))
+
+
+@pytest.mark.parametrize("environment, says", [
+    ({"REDIS_URL": "http://u:hidden@h"}, "REDIS_URL '*****************': not an address of Redis"),
+    ({"REDIS_HOST": "h", "REDIS_PORT": "many", "REDIS_PASSWORD": "hidden"}, "REDIS_HOST, REDIS_PORT, REDIS_DB:"),
+    ({"DATABASE_URL": "mysql://u:hidden@h"}, "DATABASE_URL '******************': expected postgresql://"),
+])
+def test_names_of_other_programs_are_read_and_hidden(alone, environment, says):
+    done = alone.run("serve", "--listen", "127.0.0.1:0", **environment)
+    assert done.returncode == 2
+    assert says in done.stderr and "hidden" not in done.stderr
+
+
 def test_a_full_disk_is_no_success(alone):
     with open("/dev/full", "w") as full:
         done = subprocess.run([binary(), "version"], stdout=full, stderr=subprocess.PIPE, text=True,
