@@ -202,6 +202,14 @@ static void test_no_memory(void **state)
     freeReplyObject(reply);
 }
 
+static unsigned print_seed(void)
+{
+    const char *given = getenv("FEATURED_TEST_SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    printf("seed %u (FEATURED_TEST_SEED)\n", seed);
+    return seed;
+}
+
 static void append_node(struct buffer *text, unsigned port)
 {
     buffer_append_format(text, "*3\r\n$9\r\n127.0.0.1\r\n:%u\r\n$2\r\nid\r\n", port);
@@ -210,9 +218,8 @@ static void append_node(struct buffer *text, unsigned port)
 /* A random map, in random pieces, with up to two replicas of each master, is read back. */
 static void test_random_maps(void **state)
 {
-    unsigned seed = (unsigned)time(NULL);
+    unsigned seed = print_seed();
     (void)state;
-    printf("seed %u\n", seed);
     srand(seed);
     for (int round = 0; round < 200; round++) {
         unsigned owners[REDIS_SLOTS] = {0}, ranges = 0, masters = 1 + (unsigned)rand() % 40;
@@ -264,9 +271,8 @@ static void test_mutations(void **state)
 {
     static const char GOOD[] = "*2\r\n*4\r\n:0\r\n:8000\r\n" NODE(HOST_A, "7001")
         NODE(HOST_A, "7004") "*3\r\n:8001\r\n:16383\r\n" NODE(HOST_V6, "7002");
-    unsigned seed = (unsigned)time(NULL);
+    unsigned seed = print_seed();
     (void)state;
-    printf("seed %u\n", seed);
     srand(seed);
     for (int round = 0; round < 20000; round++) {
         char text[sizeof(GOOD)];

@@ -304,6 +304,14 @@ static void test_close_with_all_sorts_under_way(void **state)
 
 static struct call turmoil[TURMOIL_CALLS];
 
+static unsigned print_seed(void)
+{
+    const char *given = getenv("FEATURED_TEST_SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    printf("seed %u (FEATURED_TEST_SEED)\n", seed);
+    return seed;
+}
+
 static void stir(void)
 {
     static const char *const ERRORS[] = {"-TRYAGAIN\r\n", "-CLUSTERDOWN The cluster is down\r\n",
@@ -352,9 +360,8 @@ static void calm_down(void)
 
 static void test_turmoil(void **state)
 {
-    unsigned seed = (unsigned)time(NULL), begun = 0, ended = 0, answered = 0;
+    unsigned seed = print_seed(), begun = 0, ended = 0, answered = 0;
     (void)state;
-    printf("seed %u\n", seed);
     srand(seed);
     memset(turmoil, 0, sizeof(turmoil));
     world.options.timeout_ms = 100;
