@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,20 +286,11 @@ static void test_resharding(void **state)
            (unsigned)counters.asked, (unsigned)counters.retried, (unsigned)counters.refreshes);
 }
 
-/* Of the master that dies only what was under way is lost; its replica's promotion is noticed; the
- * others' commands go on as if nothing had happened. */
-static void test_killed_master(void **state)
+/* Only what was under way to that master is lost, what was meant for it is tried again or refused;
+ * the others' commands go on as if nothing had happened. */
+static void expect_one_master_away(void)
 {
-    (void)state;
     unsigned faults = 0, untouched = 0;
-    UNTIL(is_ready());
-    forget();
-    UNTIL(all_went_on(5));
-    redis_server_kill(&servers[2]);
-    int64_t killed = now_ms();
-    UNTIL(!is_ready());
-    UNTIL(is_ready());
-    printf("ready again after %d ms\n", (int)(now_ms() - killed));
     for (int i = 0; i < WORKERS; i++) {
         const struct worker *worker = &workers[i];
         assert_int_equal(worker->errors, 0);
@@ -307,7 +299,13 @@ static void test_killed_master(void **state)
         untouched += worker->refused + worker->lost == 0;
     }
     assert_true(faults > 0);
-    assert_true(untouched > WORKERS / 3);
+    assert_true(untouched > WORKERS / 4);
+}
+
+/* From here on everything is answered, and right. What the dead one had not told its replica is
+ * gone. */
+static void expect_recovery(void)
+{
     is_paused = true;
     UNTIL(atomic_load(&counters.pending) == 0);
     is_paused = false;
@@ -318,11 +316,44 @@ static void test_killed_master(void **state)
     expect_no_faults();
 }
 
+static void test_killed_master(void **state)
+{
+    (void)state;
+    UNTIL(is_ready());
+    forget();
+    UNTIL(all_went_on(5));
+    redis_server_kill(&servers[2]);
+    int64_t killed = now_ms();
+    UNTIL(!is_ready());
+    UNTIL(is_ready());
+    printf("ready again after %d ms\n", (int)(now_ms() - killed));
+    expect_one_master_away();
+    expect_recovery();
+}
+
+/* Stopped, it still accepts connections; when it goes on, it has become a replica. */
+static void test_stopped_master(void **state)
+{
+    (void)state;
+    forget();
+    UNTIL(all_went_on(5));
+    kill(servers[1].pid, SIGSTOP);
+    int64_t stopped = now_ms();
+    UNTIL(!is_ready());
+    UNTIL(is_ready());
+    printf("ready again after %d ms\n", (int)(now_ms() - stopped));
+    expect_one_master_away();
+    kill(servers[1].pid, SIGCONT);
+    expect_recovery();
+    assert_true(is_ready());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resharding),
         cmocka_unit_test(test_killed_master),
+        cmocka_unit_test(test_stopped_master),
     };
     if (!redis_server_is_installed() || system("command -v redis-cli >/dev/null 2>&1") != 0)
         return 77; /* skipped */
