@@ -40,7 +40,8 @@ def cluster(own_cluster):
 
 @pytest.fixture
 def server(cluster, start_server):
-    return start_server("--redis-url", cluster.url(), "--redis-timeout", f"{int(TIMEOUT_S * 1000)}ms")
+    return start_server("--redis-url", cluster.url(), "--redis-timeout", f"{int(TIMEOUT_S * 1000)}ms",
+                        "--threads", "1")
 
 
 @pytest.fixture
@@ -140,12 +141,14 @@ def test_a_slot_that_is_half_moved(cluster, store):
     assert [store.read_one(entity_id, "clicks") for entity_id in (here, there, new)] == [3] * 3
 
 
-def harm_and_heal(cluster, fleet, dead, harm, victim):
+def harm_and_heal(cluster, store, fleet, dead, harm, victim):
     """The ids of others are served all the time, those of the victim again once it was replaced."""
     fleet.await_answers(100)
     began = time.monotonic()
     harm(victim)
     try:
+        await_that(lambda: "ingestion" in store.client.get("/ready").json())
+        assert store.client.get("/ready").status_code == 200
         others = [node for node in cluster.nodes if node is not victim]
         await_that(lambda: all(
             victim.port not in {owners[0] for _, _, *owners in cluster.slots(node)} for node in others),
@@ -159,8 +162,10 @@ def harm_and_heal(cluster, fleet, dead, harm, victim):
         else:
             victim.start()
     fleet.await_answers(50)
-    assert all(set(ids) & set(dead) for _, ids, _ in fleet.failed), fleet.failed[:3]
+    not_its = [failed for failed in fleet.failed if not set(failed[1]) & set(dead)]
+    assert not not_its, not_its[:3]
     assert fleet.slowest_s < 2 * TIMEOUT_S + 1
+    await_that(lambda: store.client.get("/ready").json() == {"status": "ready"})
 
 
 @pytest.mark.parametrize("harm", ["crash", "pause"])
@@ -170,10 +175,25 @@ def test_a_master_dies(cluster, server, store, harm):
     alive = [entity_id for master in cluster.masters()[1:]
              for entity_id in ids_in(cluster, slots_of(cluster, master), 3, "alive")]
     with Fleet([server.url], "clicks", dead + alive, together=False) as fleet:
-        harm_and_heal(cluster, fleet, dead, lambda node: getattr(node, harm)(), victim)
+        harm_and_heal(cluster, store, fleet, dead, lambda node: getattr(node, harm)(), victim)
     fleet.assert_right()
     for entity_id in dead + alive:
         assert fleet.floor[entity_id] <= store.read_one(entity_id, "clicks") <= fleet.sent[entity_id]
+
+
+def hand_over(new, old):
+    """A replica gives it up after 5 s, if its master was too busy to stand still."""
+    def role():
+        return new.client().info("replication")["role"]
+
+    deadline = time.monotonic() + 30
+    while role() != "master":
+        assert time.monotonic() < deadline, new.log_path.read_text()[-2000:]
+        new.client().execute_command("CLUSTER", "FAILOVER")
+        until = time.monotonic() + 5.5
+        while role() != "master" and time.monotonic() < until:
+            time.sleep(0.01)
+    await_that(lambda: old.client().info("replication").get("master_link_status") == "up")
 
 
 def test_a_planned_failover_loses_nothing(cluster, server, store):
@@ -184,10 +204,8 @@ def test_a_planned_failover_loses_nothing(cluster, server, store):
     with Fleet([server.url], "clicks", ids) as fleet:
         for new, old in ((replica, master), (master, replica)):
             fleet.await_answers(50)
-            await_that(lambda: new.client().execute_command("CLUSTER", "FAILOVER") == "OK")
-            await_that(lambda: new.client().info("replication")["role"] == "master")
+            hand_over(new, old)
             fleet.await_answers(50)
-            await_that(lambda: old.client().info("replication").get("master_link_status") == "up")
     fleet.assert_right()
     assert len(fleet.failed) < 20, fleet.failed[:3]
 
@@ -199,6 +217,7 @@ def test_all_of_it_is_away(cluster, server, store):
         node.pause()
     try:
         await_that(lambda: store.client.get("/ready").status_code == 503)
+        store.online("u", ["clicks"])  # this loop may find it out only now
         began = time.monotonic()
         for _ in range(5):
             answer = store.online("u", ["clicks"])

@@ -6,6 +6,7 @@ import re
 import pytest
 
 import postgres
+import redis_servers
 from server import BACKENDS, Server
 from store import Store
 
@@ -87,6 +88,24 @@ def test_the_log_says_whose_durability_it_is(backend, servers, tmp_path):
                      r'reason="values are in Redis"', log), log
     assert re.search(r'event=durability values="redis[^"]*" kept="as that Redis is configured', log), log
     assert re.search(r'event=store_reached values="redis[^"]*" cluster=(true|false) nodes=\d+', log), log
+
+
+@pytest.mark.parametrize("options, says, warns", [
+    (["--appendonly", "yes"], "masters=1 appendonly=1 evicting=0 unknown=0", set()),
+    ([], "masters=1 appendonly=0 evicting=0 unknown=0", {"redis_not_durable"}),
+    (["--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"],
+     "masters=1 appendonly=1 evicting=1 unknown=0", {"redis_evicts"}),
+])
+@pytest.mark.only_on("redis", "valkey")
+def test_the_log_says_what_redis_is_set_to(backend, servers, options, says, warns, tmp_path):
+    own = redis_servers.RedisServer(backend.program, options).start()
+    try:
+        _, server = servers(tmp_path / "a", backend, "--redis-url", own.url(0))
+        server.await_log(f"event=redis_settings {says}\n")
+        server.stop()
+        assert set(re.findall(r"event=(redis_not_durable|redis_evicts) ", server.own_log())) == warns
+    finally:
+        own.remove()
 
 
 def test_without_redis_its_settings_are_named(tmp_path):

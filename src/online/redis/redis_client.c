@@ -209,6 +209,17 @@ static bool check_complaint(const struct redis_client *client, struct error *tex
     return true;
 }
 
+bool redis_client_serves(const struct redis_client *client)
+{
+    struct error text;
+    error_clear(&text);
+    for (uint32_t i = 0; i < client->master_count; i++) {
+        if (trouble_of(client->nodes[client->masters[i]], &text) == NULL)
+            return true;
+    }
+    return false;
+}
+
 status redis_client_check(const struct redis_client *client, struct error *error)
 {
     struct error text;

@@ -75,6 +75,8 @@ void redis_client_submit(struct redis_client *client, struct redis_command *comm
 /* OK when every slot has a master whose links are ready and none of them lately said that it cannot
  * serve; else UNAVAILABLE, and what is wrong where. */
 MUST_CHECK status redis_client_check(const struct redis_client *client, struct error *error);
+/* Something can be asked: in a cluster, what lies on the nodes that are there. */
+bool redis_client_serves(const struct redis_client *client);
 bool redis_client_is_cluster(const struct redis_client *client);
 /* For what has to go to every master (SCAN): their number, and a command to the i-th of them (never
  * redirected, never tried again). Numbers hold while the revision does: it changes with the set of

@@ -43,6 +43,7 @@ struct redis_loop {
     struct redis_client *client; /* NULL before start, after drain, or without memory */
     pthread_mutex_t reach_lock;
     status reach; /* under the lock: OK, or why Redis cannot be reached from this loop */
+    bool serves;  /* the same: perhaps in part */
     struct error reach_error;
     pthread_mutex_t statistics_lock;
     struct redis_deltas deltas; /* under the lock */

@@ -86,13 +86,13 @@ status redis_loop_check(const struct redis_loop *on, struct error *error)
     return likely(on->client != NULL) ? OK : redis_outcome_error(REDIS_REFUSED, error);
 }
 
-static status check_reach(struct redis_store *store, struct error *error)
+static status check_reach(struct redis_store *store, bool wholly, struct error *error)
 {
     status result = OK;
     for (unsigned i = 0; status_is_ok(result) && i < store->options.loop_count; i++) {
         struct redis_loop *on = &store->loops[i];
         pthread_mutex_lock(&on->reach_lock);
-        result = on->reach;
+        result = wholly || !on->serves ? on->reach : OK;
         if (!status_is_ok(result) && error != NULL)
             *error = on->reach_error;
         pthread_mutex_unlock(&on->reach_lock);
@@ -101,13 +101,25 @@ static status check_reach(struct redis_store *store, struct error *error)
 }
 
 /* Before it was reached, why it is not says more than that. */
-static status check(struct online_store *of, struct error *error)
+static status check_how(struct online_store *of, bool wholly, struct error *error)
 {
     struct redis_store *store = redis_store_of(of);
     if (state_of(store) != REDIS_STORE_OPENING)
         TRY(check_state(store, error));
-    TRY(check_reach(store, error));
+    TRY(check_reach(store, wholly, error));
     return check_state(store, error);
+}
+
+/* While some nodes of a cluster are away, the others' rows are served: no reason to take all servers out
+ * of the load balancer. */
+static status check(struct online_store *of, struct error *error)
+{
+    return check_how(of, false, error);
+}
+
+static status check_ingestion(struct online_store *of, struct error *error)
+{
+    return check_how(of, true, error);
 }
 
 /* The client's opinion, for other threads. */
@@ -120,6 +132,7 @@ static void client_changed(void *user, struct redis_client *client)
     pthread_mutex_lock(&on->reach_lock);
     on->reach = result;
     on->reach_error = error;
+    on->serves = redis_client_serves(client);
     pthread_mutex_unlock(&on->reach_lock);
     if (on->loop->index == 0 && on->store->binding != NULL && status_is_ok(result))
         redis_binding_tick(on->store->binding);
@@ -314,7 +327,7 @@ static const struct online_driver driver = {
     .metrics = metrics,
     .now_us = now_us,
     .check = check,
-    .check_ingestion = check,
+    .check_ingestion = check_ingestion,
     .drain = drain,
     .close = close_store,
 };
