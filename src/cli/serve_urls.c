@@ -104,7 +104,8 @@ static bool take_parts(const struct cli_arguments *arguments, enum cli_origin fr
         cli_complain(arguments->command, "REDIS_HOST, REDIS_PORT, REDIS_DB: %s", error.detail);
         taken = false;
     }
-    explicit_bzero(text.data, text.len);
+    if (text.data)
+        explicit_bzero(text.data, text.len);
     buffer_fini(&text);
     return taken;
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "online/redis/redis_facts.h"
 #include "online/redis/redis_private.h"
 
 #define OFFSET_WARNED_US INT64_C(1000000)
@@ -20,6 +21,7 @@ struct redis_binding {
     bool is_timing;
     bool has_set; /* in the look at hand */
     bool has_told; /* opened() was called */
+    struct redis_facts facts;
     int64_t timed_at_us;
     int64_t warned_ns;
 };
@@ -43,6 +45,8 @@ static void become_ready(struct redis_binding *binding)
     struct error none;
     error_clear(&none);
     atomic_store_explicit(&binding->store->state, REDIS_STORE_READY, memory_order_release);
+    if (!binding->has_told && loop_of(binding)->client != NULL)
+        redis_facts_ask(&binding->facts, loop_of(binding)->loop, loop_of(binding)->client);
     tell(binding, OK, &none);
 }
 
