@@ -17,7 +17,7 @@ if not entries then
 end
 local ttl_ms = redis.call('PTTL', key)
 local now = now_us()
-local removed, unset = {0, 0, now}, {}
+local removed, unset, is_named = {0, 0, now}, {}, {}
 local mark_end_ms, mark_for_ever = 0, false
 
 local function remove(field, event, version, kind)
@@ -63,6 +63,8 @@ end
 
 local function erase_version(field, version, life)
   local event, held_version, kind
+  if is_named[field] then return true end
+  is_named[field] = true
   if entries[field] then
     event, held_version, kind = parse(entries[field])
     if not event then return false end
@@ -85,7 +87,8 @@ end
 
 -- Removing comes first: it is allowed when memory has run out, and what a script has begun it may end.
 unset[#unset + 1] = EVENT_TIMES
-call_in_parts('HDEL', key, unset)
+local refused = call_in_parts('HDEL', key, unset)
+if refused then return refused end
 local fields_left = redis.call('HLEN', key)
 local marks_only = fields_left == 0
 for name, entry in pairs(entries) do

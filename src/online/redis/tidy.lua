@@ -16,9 +16,10 @@ if ARGV[3] == '' then
 end
 local unset = {}
 for i = 5, #ARGV do unset[#unset + 1] = ARGV[i] end
-call_in_parts('HDEL', key, unset)
+local refused = call_in_parts('HDEL', key, unset)
+if refused then return refused end
 if ARGV[3] ~= ARGV[1] then
-  local refused = redis.pcall('HSET', key, EVENT_TIMES, ARGV[3])
+  refused = redis.pcall('HSET', key, EVENT_TIMES, ARGV[3])
   if type(refused) == 'table' then return refused end
 end
 if ARGV[4] == '' then

@@ -123,6 +123,11 @@ static void test_first_words(void **state)
         {"-ERR unknown command `HELLO`\r\n|+OK\r\n|-NOPERM no\r\n|+PONG\r\n", NULL, NULL},
         {"-ERR unknown command `HELLO`\r\n|-ERR invalid password\r\n", "store_credentials",
          "refuses"},
+        {"-ERR unknown command `HELLO`, with args\r\n|-ERR unknown command `AUTH`, with args "
+         "beginning with: `secret` \r\n",
+         "store_credentials", "(ERR unknown command `AUTH`)"},
+        {"-ERR unknown command `HELLO`\r\n|-ERR no user secret here\r\n", "store_credentials",
+         "not shown"},
         {"-ERR max number of clients reached\r\n", "store_away", "max number of clients"},
         {STANDALONE "|-LOADING Redis is loading\r\n", "store_away", "LOADING"},
         {STANDALONE "|-NOPERM no\r\n", "store_credentials", "permission"},

@@ -322,6 +322,22 @@ static void test_erase(void **state)
     assert_int_equal(ask("EXISTS " KEY)->integer, 0);
 }
 
+/* A Redis that takes no writes: nothing is said to be gone that is not. */
+static void test_a_refusal_is_none_of_ours(void **state)
+{
+    (void)state;
+    write_one("7", "5", "v", "1");
+    ask("CONFIG SET min-replicas-to-write 1");
+    ask("EVAL %b 1 " KEY " 9 -", redis_script_erase.text.data, redis_script_erase.text.len);
+    assert_int_equal(last->type, REDIS_REPLY_ERROR);
+    assert_true(redis_reply_is(last, "NOREPLICAS"));
+    ask("EVAL %b 1 " KEY " %s 2 %s = f", redis_script_tidy.text.data, redis_script_tidy.text.len,
+        "{\"f\":\"5:7:v\"}", "{\"f\":\"5:7:v\"}");
+    assert_int_equal(last->type, REDIS_REPLY_ERROR);
+    ask("CONFIG SET min-replicas-to-write 0");
+    assert_string_equal(ask("HGET " KEY " f")->str, "1");
+}
+
 static void test_a_later_entry_is_not_erased(void **state)
 {
     (void)state;
@@ -413,6 +429,7 @@ int main(void)
         cmocka_unit_test_setup(test_many_cells, flush),
         cmocka_unit_test_setup(test_expiry, flush),
         cmocka_unit_test_setup(test_erase, flush),
+        cmocka_unit_test_setup(test_a_refusal_is_none_of_ours, flush),
         cmocka_unit_test_setup(test_a_later_entry_is_not_erased, flush),
         cmocka_unit_test_setup(test_rows_that_are_none, flush),
         cmocka_unit_test_setup(test_tidy_leaves_what_has_changed, flush),
