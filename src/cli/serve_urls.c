@@ -24,6 +24,17 @@ static bool take_text(const char *url, char out[SERVE_URL_MAX])
     return fits;
 }
 
+/* SQLAlchemy names its driver in the scheme ("postgresql+asyncpg://…"), libpq knows none. */
+static void cut_driver(char *url)
+{
+    static const char SCHEME[] = "postgresql";
+    const size_t len = sizeof(SCHEME) - 1;
+    if (strncmp(url, SCHEME, len) != 0 || url[len] != '+')
+        return;
+    size_t driver_len = strcspn(url + len, ":/?@");
+    memmove(url + len, url + len + driver_len, strlen(url + len + driver_len) + 1);
+}
+
 bool serve_take_database_url(const struct cli_arguments *arguments, struct serve_options *out)
 {
     const char *url = cli_argument(arguments, "database-url");
@@ -32,6 +43,7 @@ bool serve_take_database_url(const struct cli_arguments *arguments, struct serve
     if (url == NULL || url[0] == '\0')
         return true;
     bool fits = take_text(url, out->database_url_text);
+    cut_driver(out->database_url_text);
     out->server.database_url = out->database_url_text;
     error_clear(&error);
     if (fits && status_is_ok(postgres_url_check(out->server.database_url, shown, &error)))
