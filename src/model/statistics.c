@@ -27,7 +27,7 @@ static bool numeric_of(const struct value *value, double *out)
         *out = (double)value->integer;
         return true;
     case DATA_TYPE_FLOAT:
-        *out = value->real;
+        *out = value->real + 0.0; /* -0.0 as 0.0: a registry need not tell them apart */
         return true;
     case DATA_TYPE_EMBEDDING:
         *out = euclidean_norm(&value->embedding);

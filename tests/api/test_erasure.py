@@ -27,6 +27,13 @@ def test_named_values(store):
     assert store.read(user) == {names[1]: 2}
 
 
+def test_a_name_twice_is_one_value(store):
+    name, user = store.define("int"), store.unique("user")
+    store.write(user, {name: 1})
+    assert erase(store, user, feature_names=f"{name},{name}@1,{name}").json()["values_deleted"] == 1
+    assert store.read(user) == {}
+
+
 def test_an_empty_list_of_names_is_not_all(store, client):
     """A client whose list came out empty must not lose everything."""
     name, user = store.define("int"), store.unique("user")
