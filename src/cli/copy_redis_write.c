@@ -202,6 +202,12 @@ static status add_to_set(struct copy_redis *redis, const struct copy_pending *pe
     return add_pending(redis, &adding, error);
 }
 
+/* Else it is the server that cannot go on: out of memory, read only, slots that moved away. */
+static bool is_of_the_row(str reason)
+{
+    return str_starts_with(reason, STR("WRONGTYPE")) || str_starts_with(reason, STR("ERR"));
+}
+
 static status take_answer(struct copy_redis *redis, const struct copy_pending *pending,
                           const redisReply *reply, struct error *error)
 {
@@ -209,14 +215,9 @@ static status take_answer(struct copy_redis *redis, const struct copy_pending *p
     if (pending->adds_to_set)
         return OK;
     if (reply->type == REDIS_REPLY_ERROR) {
-        str reason = redis_reply_str(reply);
-        if (str_starts_with(reason, STR("OOM")) || str_starts_with(reason, STR("MOVED")) ||
-            str_starts_with(reason, STR("ASK")) || str_starts_with(reason, STR("READONLY")) ||
-            str_starts_with(reason, STR("NOSCRIPT")) || str_starts_with(reason, STR("NOPERM")) ||
-            str_starts_with(reason, STR("CLUSTERDOWN")) || str_starts_with(reason, STR("MISCONF")))
-            return error_set(error, STATUS_UNAVAILABLE, "redis", "%s answers: %.*s",
-                             pending->master->name, STR_ARG(reason));
-        refuse(redis, pending, reason);
+        if (!is_of_the_row(redis_reply_str(reply)))
+            return redis_master_refused(pending->master, reply, error);
+        refuse(redis, pending, redis_reply_str(reply));
         return OK;
     }
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 1 ||

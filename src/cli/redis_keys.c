@@ -82,9 +82,7 @@ status redis_keys_count(struct redis_keys *keys, uint64_t *out, struct error *er
 status redis_keys_refusal(const struct redis_master *master, const redisReply *reply,
                           struct error *error)
 {
-    str reason = redis_reply_str(reply);
-    if (str_starts_with(reason, STR("WRONGTYPE")))
+    if (str_starts_with(redis_reply_str(reply), STR("WRONGTYPE")))
         return OK;
-    return error_set(error, STATUS_UNAVAILABLE, "redis", "%s answers: %.*s", master->name,
-                     STR_ARG(reason));
+    return redis_master_refused(master, reply, error);
 }

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "cli/terminal.h"
 #include "online/redis/redis_link.h"
 #include "online/redis/redis_tls.h"
 
@@ -15,6 +16,8 @@
     30                 /* connecting, and each answer: a script under way elsewhere may hold it up \
                         */
 #define WORDS_MAX 8192 /* of one command */
+#define SAID_MAX 500u  /* bytes of an error answer that are shown */
+#define SAID_BYTES_MAX 4096u
 
 bool redis_masters_is_url(const char *text)
 {
@@ -58,6 +61,19 @@ status redis_master_reply(struct redis_master *node, redisReply **out, struct er
     return OK;
 }
 
+status redis_master_refused(const struct redis_master *node, const redisReply *reply,
+                            struct error *error)
+{
+    struct buffer said;
+    buffer_init(&said, SAID_BYTES_MAX);
+    str text = redis_reply_str(reply);
+    terminal_append_safe(&said, str_of(text.data, text.len < SAID_MAX ? text.len : SAID_MAX));
+    status result = error_set(error, STATUS_UNAVAILABLE, "redis", "%s answers: %.*s", node->name,
+                              STR_ARG(buffer_str(&said)));
+    buffer_fini(&said);
+    return result;
+}
+
 status redis_master_call(struct redis_master *node, int count, const str *words, redisReply **out,
                          struct error *error)
 {
@@ -65,10 +81,9 @@ status redis_master_call(struct redis_master *node, int count, const str *words,
     TRY(redis_master_queue(node, count, words, error));
     TRY(redis_master_reply(node, &reply, error));
     if (reply->type == REDIS_REPLY_ERROR) {
-        error_set(error, STATUS_UNAVAILABLE, "redis", "%s answers: %.*s", node->name,
-                  STR_ARG(redis_reply_str(reply)));
+        status refused = redis_master_refused(node, reply, error);
         freeReplyObject(reply);
-        return status_of(STATUS_UNAVAILABLE);
+        return refused;
     }
     *out = reply;
     return OK;
