@@ -136,7 +136,7 @@ static void decide_expiry(struct tidying *tidying)
     bool is_same = held_ms == row->end_ms ||
                    (held_ms != REDIS_NEVER_MS && row->end_ms != REDIS_NEVER_MS &&
                     held_ms - row->end_ms < SAME_END_MS && row->end_ms - held_ms < SAME_END_MS);
-    row->keeps_expiry = is_same || has_others(tidying);
+    row->keeps_expiry = is_same || (row->end_ms < held_ms && has_others(tidying));
     row->changes |= !row->keeps_expiry;
 }
 

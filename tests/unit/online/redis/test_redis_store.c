@@ -562,6 +562,52 @@ static void test_tidy_follows_a_changed_ttl(void **state)
     assert_int_equal(store_metrics().remote.rows_tidied, tidied);
 }
 
+static uint64_t times_called(const char *command)
+{
+    char line[64];
+    const redisReply *reply = store_redis("INFO commandstats");
+    snprintf(line, sizeof(line), "cmdstat_%s:calls=", command);
+    const char *found = strstr(reply->str, line);
+    return found ? strtoull(found + strlen(line), NULL, 10) : 0;
+}
+
+/* A key that went at its old end would take along what has a longer life by now. */
+static void test_tidy_looks_again_at_a_row_that_changes(void **state)
+{
+    (void)state;
+    uint32_t feature = store_add("user", DATA_TYPE_INT, 60);
+    store_put("u", feature, value_int(1), NOW);
+    await_tidied();
+    uint64_t looks = times_called("hkeys");
+    store_set_ttl(feature, 3600);
+    STORE_UNTIL(times_called("hkeys") > looks);
+    store_redis("HSET user:u:features theirs 1"); /* before the script: that waits for the loop */
+    await_tidied();
+    assert_in_range(store_redis("PTTL user:u:features")->integer, 3640000, 3660000);
+    assert_int_equal(times_called("hkeys"), looks + 2);
+}
+
+/* More rows than may be asked about at a time. */
+static void test_tidy_goes_in_parts(void **state)
+{
+    char id[8];
+    if (store_setup(state) != 0)
+        fail();
+    world.max_pending = 8;
+    store_open(IDENTITY);
+    uint32_t feature = store_add("user", DATA_TYPE_INT, 60);
+    for (int i = 0; i < 40; i++) {
+        snprintf(id, sizeof(id), "u%d", i);
+        store_put(id, feature, value_int(1), NOW);
+    }
+    await_tidied();
+    store_set_ttl(feature, 3600);
+    await_tidied();
+    for (int i = 0; i < 40; i++)
+        assert_in_range(store_redis("PTTL user:u%d:features", i)->integer, 3640000, 3660000);
+    assert_int_equal(store_metrics().remote.refused, 0);
+}
+
 static void test_full(void **state)
 {
     (void)state;
@@ -692,6 +738,8 @@ int main(void)
         STORE_TEST(test_scripts_are_loaded_again),
         STORE_TEST(test_tidy_removes_dropped_features),
         STORE_TEST(test_tidy_follows_a_changed_ttl),
+        STORE_TEST(test_tidy_looks_again_at_a_row_that_changes),
+        cmocka_unit_test_teardown(test_tidy_goes_in_parts, store_teardown),
         STORE_TEST(test_full),
         cmocka_unit_test_teardown(test_another_registry, store_teardown),
         cmocka_unit_test_teardown(test_little_may_wait, store_teardown),
