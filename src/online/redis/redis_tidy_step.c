@@ -76,9 +76,10 @@ static bool call_tidy(struct redis_tidy_step_row *row)
     redis_call_add(&row->call, decided->event_times);
     redis_call_add(&row->call, decimal(decided->field_count, text));
     redis_call_add(&row->call, decided->new_event_times);
-    redis_call_add(&row->call, decided->keeps_expiry               ? STR("=")
-                               : decided->end_ms == REDIS_NEVER_MS ? STR("")
-                                                                   : decimal(decided->end_ms, text));
+    redis_call_add(&row->call, decided->keeps_expiry ? STR("=")
+                               : decided->end_ms == REDIS_NEVER_MS
+                                   ? STR("")
+                                   : decimal(decided->end_ms, text));
     for (uint32_t i = 0; i < decided->dropped_count; i++)
         redis_call_add(&row->call, decided->dropped[i]);
     if (status_is_ok(redis_call_submit(&row->call, call_done, row)))
@@ -206,9 +207,9 @@ void redis_tidy_step_begin(struct redis_tidy_step *step, const redisReply *keys,
     step->rows = arena_alloc_array(step->arena, most + 1, sizeof(*step->rows));
     for (size_t i = 0; step->rows != NULL && i < most; i++) {
         const redisReply *key = keys->element[i];
-        step->row_count += key->type == REDIS_REPLY_STRING &&
-                           format_row(step, &step->rows[step->row_count],
-                                      str_of(key->str, key->len));
+        step->row_count +=
+            key->type == REDIS_REPLY_STRING &&
+            format_row(step, &step->rows[step->row_count], str_of(key->str, key->len));
     }
     step->has_missed = step->row_count < keys->elements;
     submit_rows(step);

@@ -1,5 +1,5 @@
-/* One step of the walk through all rows: what there is to know of some of them is asked for, a few at a
- * time, and tidy.lua is called where something is left to do (redis_tidy_row.h). Loop 0. */
+/* One step of the walk through all rows: what there is to know of some of them is asked for, a few
+ * at a time, and tidy.lua is called where something is left to do (redis_tidy_row.h). Loop 0. */
 #ifndef FEATURED_ONLINE_REDIS_REDIS_TIDY_STEP_H
 #define FEATURED_ONLINE_REDIS_REDIS_TIDY_STEP_H
 
