@@ -59,6 +59,10 @@ BACKENDS = {
 }
 
 
+# Random requests of each kind: schemathesis for an operation, a sixth of hypothesis for a property.
+EXAMPLES = int(os.environ.get("FEATURED_TEST_EXAMPLES", "25"))
+
+
 def chosen_backends():
     names = os.environ.get("FEATURED_TEST_BACKENDS", "embedded").split(",")
     return [BACKENDS[name] for name in names]

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from server import EXAMPLES
 from store import Store, path_id
 
 RUN = settings(
-    max_examples=150,
+    max_examples=6 * EXAMPLES,
     deadline=None,
     database=None,
     print_blob=True,

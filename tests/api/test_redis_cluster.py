@@ -211,18 +211,18 @@ def test_a_planned_failover_loses_nothing(cluster, server, store):
 
 
 def test_all_of_it_is_away(cluster, server, store):
-    """503 at once, and back without a restart."""
+    """503 when the time of the request is up, in which another node might have taken over; and back
+    without a restart."""
     store.write("u", {"clicks": 1})
     for node in cluster.nodes:
         node.pause()
     try:
         await_that(lambda: store.client.get("/ready").status_code == 503)
-        store.online("u", ["clicks"])  # this loop may find it out only now
-        began = time.monotonic()
         for _ in range(5):
+            began = time.monotonic()
             answer = store.online("u", ["clicks"])
             assert answer.status_code == 503 and answer.headers["Retry-After"]
-        assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 2 * TIMEOUT_S + 1
     finally:
         for node in cluster.nodes:
             node.resume()

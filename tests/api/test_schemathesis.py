@@ -4,8 +4,6 @@ No answer is a 500 or outside its schema, and what the specification forbids is 
 requests is bounded so that all of it ends in about a minute; more with FEATURED_TEST_EXAMPLES.
 """
 
-import os
-
 import hypothesis
 import pytest
 import requests
@@ -15,9 +13,9 @@ from schemathesis import GenerationMode, checks
 
 import server as server_module
 from contract import SPEC_FILE, Contract
+from server import EXAMPLES
 from store import Store
 
-EXAMPLES = int(os.environ.get("FEATURED_TEST_EXAMPLES", "25"))
 SCHEMA = schemathesis.openapi.from_path(SPEC_FILE)
 OPERATIONS = [
     (method.upper(), path)
