@@ -79,8 +79,8 @@ MUST_CHECK status redis_client_check(const struct redis_client *client, struct e
 bool redis_client_serves(const struct redis_client *client);
 bool redis_client_is_cluster(const struct redis_client *client);
 /* For what has to go to every master (SCAN): their number, and a command to the i-th of them (never
- * redirected, never tried again). Numbers hold while the revision does: it changes with the set of
- * masters, not when slots move between them. */
+ * redirected, never tried again). Numbers hold while the revision does, in other clients of the same
+ * cluster too: it is that of the set of masters, not of the slots that move between them. */
 uint32_t redis_client_masters(const struct redis_client *client, uint64_t *revision);
 void redis_client_submit_to(struct redis_client *client, uint32_t master,
                             struct redis_command *command);

@@ -34,7 +34,6 @@ struct redis_line {
 struct redis_node {
     struct redis_address address;
     struct redis_line *lines[LINE_KINDS];
-    uint64_t number; /* never used again */
     uint16_t index;
     bool in_map;
     bool is_master;
@@ -95,11 +94,9 @@ struct redis_client {
     uint32_t node_end;                                /* behind the last one */
     uint32_t node_found; /* the last one looked for: the next one is mostly behind it */
     uint32_t node_count;
-    uint64_t node_numbers;
     uint16_t masters[REDIS_CLIENT_NODES_MAX];
-    uint64_t master_numbers[REDIS_CLIENT_NODES_MAX];
     uint32_t master_count;
-    uint64_t revision; /* of `masters` */
+    uint64_t revision; /* of `masters`: of their addresses */
     struct redis_line *lines;
     struct redis_line *retired;
     uint32_t pending;

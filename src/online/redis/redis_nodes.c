@@ -32,7 +32,6 @@ struct redis_node *redis_node_take(struct redis_client *client, const struct red
         return NULL;
     node->address = *address;
     node->index = (uint16_t)index;
-    node->number = ++client->node_numbers;
     client->nodes[index] = node;
     if (index == client->node_end)
         client->node_end++;

@@ -1,24 +1,44 @@
 /* What follows from a new slot map: the nodes, their links, who owns what. */
+#include <stdlib.h>
+
 #include "online/redis/redis_client_private.h"
 
-/* Nodes that have come to own slots, or no longer do. Their numbers, and the revision, change only
- * with the set. */
+static int compare_masters(const void *a, const void *b, void *context)
+{
+    const struct redis_client *client = context;
+    const struct redis_address *left = &client->nodes[*(const uint16_t *)a]->address;
+    const struct redis_address *right = &client->nodes[*(const uint16_t *)b]->address;
+    int order = strcmp(left->host, right->host);
+    return order ? order : (left->port > right->port) - (left->port < right->port);
+}
+
+/* FNV-1a, with no seed of the process: cursors of one server are taken by another one. */
+static uint64_t fingerprint(const struct redis_client *client)
+{
+    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+    for (uint32_t i = 0; i < client->master_count; i++) {
+        char name[REDIS_ADDRESS_TEXT_MAX];
+        const struct redis_node *node = client->nodes[client->masters[i]];
+        for (const char *at = redis_address_text(&node->address, name); *at; at++)
+            sum = (sum ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+        sum = (sum ^ ' ') * UINT64_C(0x100000001b3);
+    }
+    return sum;
+}
+
+/* Nodes that have come to own slots, or no longer do. In the order of their addresses, as any other
+ * client of this cluster has them. */
 void redis_masters_rebuild(struct redis_client *client)
 {
-    uint32_t count = 0;
-    bool is_changed = false;
+    client->master_count = 0;
     for (uint32_t i = 0; i < client->node_end; i++) {
         const struct redis_node *node = client->nodes[i];
-        if (node == NULL || (client->is_cluster ? !node->is_master : node != client->seed))
-            continue;
-        is_changed |= count >= client->master_count || client->masters[count] != i ||
-                      client->master_numbers[count] != node->number;
-        client->masters[count] = (uint16_t)i;
-        client->master_numbers[count++] = node->number;
+        if (node && (client->is_cluster ? node->is_master : node == client->seed))
+            client->masters[client->master_count++] = (uint16_t)i;
     }
-    is_changed |= count != client->master_count;
-    client->master_count = count;
-    client->revision += is_changed;
+    qsort_r(client->masters, client->master_count, sizeof(client->masters[0]), compare_masters,
+            client);
+    client->revision = fingerprint(client);
 }
 
 static void forget_roles(struct redis_client *client)
