@@ -123,24 +123,28 @@ static enum redis_entries_step unescape(struct redis_entries *entries, str raw, 
     return REDIS_ENTRIES_ONE;
 }
 
+/* The closing quote of a string that has escapes, NULL without one. */
+static const char *end_of_escaped(const char *at, const char *end)
+{
+    while (at < end && *at != '"')
+        at += *at == '\\' ? 2 : 1;
+    return at < end ? at : NULL;
+}
+
 static enum redis_entries_step take_string(struct redis_entries *entries, str *out)
 {
-    bool has_escape = false;
     if (!take(entries, '"'))
         return REDIS_ENTRIES_DAMAGED;
     const char *start = entries->at;
-    const char *at = start;
-    for (; at < entries->end && *at != '"'; at++) {
-        if (*at == '\\') {
-            has_escape = true;
-            at++;
-        }
-    }
-    if (at >= entries->end)
+    const char *at = memchr(start, '"', (size_t)(entries->end - start));
+    bool has_escape = at && memchr(start, '\\', (size_t)(at - start));
+    if (unlikely(has_escape))
+        at = end_of_escaped(start, entries->end);
+    if (at == NULL)
         return REDIS_ENTRIES_DAMAGED;
     entries->at = at + 1;
     *out = str_of(start, (size_t)(at - start));
-    return has_escape ? unescape(entries, *out, out) : REDIS_ENTRIES_ONE;
+    return unlikely(has_escape) ? unescape(entries, *out, out) : REDIS_ENTRIES_ONE;
 }
 
 static enum redis_entries_step finish(struct redis_entries *entries)
@@ -175,11 +179,19 @@ enum redis_entries_step redis_entries_next(struct redis_entries *entries, str *n
     return step;
 }
 
+#define SAFE_DIGITS 19 /* of a number that surely fits 64 bits */
+
 /* Decimal digits up to `stop`, no leading zeros; NULL: none, or beyond 64 bits. */
 static inline const char *take_digits(const char *at, const char *end, char stop, uint64_t *out)
 {
     const char *start = at;
+    const char *safe = end - at > SAFE_DIGITS ? at + SAFE_DIGITS : end;
     uint64_t number = 0;
+    unsigned plain;
+    while (at < safe && (plain = (unsigned)(unsigned char)*at - '0') <= 9) {
+        number = number * 10 + plain;
+        at++;
+    }
     for (; at < end && *at != stop; at++) {
         unsigned digit = (unsigned)(unsigned char)*at - '0';
         if (digit > 9 || __builtin_mul_overflow(number, UINT64_C(10), &number) ||
