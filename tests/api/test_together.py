@@ -147,6 +147,19 @@ def servers(backend, start_server, client_of, tmp_path):
     return running
 
 
+def test_who_says_ready_serves(start_server):
+    """Every loop of it does: the first request on any connection is answered."""
+    server = start_server("--threads", "4")
+    for _ in range(3):
+        for _ in range(8):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+            connection.request("GET", "/features/online/nobody?entity=user")
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
+            connection.close()
+        server.restart("stop")
+
+
 def test_newest_event_wins_and_never_goes_back(servers, client_of):
     """Everybody writes all ids. Event times go up with the numbers, in pairs of the same time."""
     together = Together(servers)

@@ -113,8 +113,8 @@ static status prepare(struct vectors *vectors, bool strict)
     struct retrieve *retrieve = &vectors->retrieve;
     uint64_t cells = (uint64_t)vectors->id_count * retrieve->column_count;
     /* before the first byte of an answer that may be streamed: afterwards reads do not fail. A store
-     * that answers later says so itself, with the first slice. */
-    if (!retrieve_is_late(retrieve))
+     * that answers later says so itself, with the first slice, if it is asked at all. */
+    if (!retrieve_is_late(retrieve) || retrieve->group_count == 0)
         TRY(service_check_values(retrieve->service, &vectors->error));
     if (strict)
         TRY(retrieve_require_registered(retrieve, &vectors->error));

@@ -40,14 +40,24 @@ static void tell(struct redis_binding *binding, status result, const struct erro
     options->opened(options->user, result, error);
 }
 
-static void become_ready(struct redis_binding *binding)
+/* Who is told sends requests at once, and they come to any loop. */
+void redis_binding_tell(struct redis_binding *binding, bool wholly)
 {
+    struct redis_store *store = binding->store;
     struct error none;
+    bool is_ready = atomic_load_explicit(&store->state, memory_order_relaxed) == REDIS_STORE_READY;
+    if (binding->has_told || !is_ready || !redis_store_is_reached(store, wholly))
+        return;
     error_clear(&none);
-    atomic_store_explicit(&binding->store->state, REDIS_STORE_READY, memory_order_release);
-    if (!binding->has_told && loop_of(binding)->client != NULL)
+    if (loop_of(binding)->client != NULL)
         redis_facts_ask(&binding->facts, loop_of(binding)->loop, loop_of(binding)->client);
     tell(binding, OK, &none);
+}
+
+static void become_ready(struct redis_binding *binding)
+{
+    atomic_store_explicit(&binding->store->state, REDIS_STORE_READY, memory_order_release);
+    redis_binding_tell(binding, true);
 }
 
 static void become_foreign(struct redis_binding *binding, const struct error *error)

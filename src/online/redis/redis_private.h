@@ -48,6 +48,8 @@ struct redis_loop {
     pthread_mutex_t statistics_lock;
     struct redis_deltas deltas; /* under the lock */
     struct loop_task task;      /* start, and drain */
+    struct loop_task reached;   /* tells loop 0, once */
+    bool has_reached;
 };
 
 enum redis_store_state {
@@ -138,6 +140,11 @@ void redis_store_statistics(struct online_store *store, struct online_statistics
 struct redis_binding *redis_binding_create(struct redis_store *store);
 void redis_binding_destroy(struct redis_binding *binding);
 void redis_binding_tick(struct redis_binding *binding);
+/* Tells that the store is open, once it is ours and every loop has reached all of it; or, if not
+ * `wholly`, some of its nodes. */
+void redis_binding_tell(struct redis_binding *binding, bool wholly);
+/* Whether every loop reaches all of it, or if not `wholly` some of its nodes. Any thread. */
+bool redis_store_is_reached(struct redis_store *store, bool wholly);
 
 /* Statistics (redis_statistics.c). Any loop: a value was accepted. */
 void redis_statistics_add(struct redis_loop *on, uint64_t version_id, const struct value *value,

@@ -100,6 +100,11 @@ static status check_reach(struct redis_store *store, bool wholly, struct error *
     return result;
 }
 
+bool redis_store_is_reached(struct redis_store *store, bool wholly)
+{
+    return status_is_ok(check_reach(store, wholly, NULL));
+}
+
 /* Before it was reached, why it is not says more than that. */
 static status check_how(struct online_store *of, bool wholly, struct error *error)
 {
@@ -122,6 +127,12 @@ static status check_ingestion(struct online_store *of, struct error *error)
     return check_how(of, true, error);
 }
 
+static void loop_reached(struct loop_task *task)
+{
+    struct redis_loop *on = CONTAINER_OF(task, struct redis_loop, reached);
+    redis_binding_tell(on->store->binding, true);
+}
+
 /* The client's opinion, for other threads. */
 static void client_changed(void *user, struct redis_client *client)
 {
@@ -134,8 +145,15 @@ static void client_changed(void *user, struct redis_client *client)
     on->reach_error = error;
     on->serves = redis_client_serves(client);
     pthread_mutex_unlock(&on->reach_lock);
-    if (on->loop->index == 0 && on->store->binding != NULL && status_is_ok(result))
+    if (!status_is_ok(result))
+        return;
+    if (on->loop->index == 0 && on->store->binding != NULL)
         redis_binding_tick(on->store->binding);
+    if (on->has_reached)
+        return;
+    on->has_reached = true;
+    on->reached.run = loop_reached;
+    loop_post(on->store->loops[0].loop, &on->reached);
 }
 
 static void tick(uv_timer_t *timer)
@@ -146,6 +164,7 @@ static void tick(uv_timer_t *timer)
     if (on->client == NULL)
         return;
     redis_binding_tick(store->binding);
+    redis_binding_tell(store->binding, false); /* long enough waited for all of it */
     redis_keeper_tick(store->keeper);
     if (state_of(store) == REDIS_STORE_READY)
         redis_tidy_tick(store->tidy);
