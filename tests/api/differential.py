@@ -513,11 +513,18 @@ class Difference(Exception):
     """Two answers that are not the same."""
 
 
-def find_difference(one, other, step, path=""):
-    """Where two answers differ, None: nowhere."""
+def magnitude(statistics):
+    """What the last bits of a mean and a deviation are bits of."""
+    bounds = [statistics.get(name) for name in ("min_value", "max_value")]
+    return max((abs(bound) for bound in bounds if isinstance(bound, (int, float))), default=0)
+
+
+def find_difference(one, other, step, path="", scale=0):
+    """Where two answers differ, None: nowhere. `scale`: of a mean and a deviation."""
     key = path.rpartition(".")[2]
     if key in ("mean_value", "std_dev") and None not in (one, other):
-        return None if math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9) else f"{path}: {one!r}, {other!r}"
+        is_close = math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9 + 1e-12 * scale)
+        return None if is_close else f"{path}: {one!r}, {other!r}"
     if key in ("values_late", "values_written") and abs(one - other) <= step.get("dead", 0):
         return None
     if type(one) is not type(other):
@@ -527,7 +534,8 @@ def find_difference(one, other, step, path=""):
     if isinstance(one, Pairs):
         if [name for name, _ in one] != [name for name, _ in other]:
             return f"{path}: {[name for name, _ in one]}, {[name for name, _ in other]}"
-        return next(filter(None, (find_difference(a, b, step, f"{path}.{name}")
+        scale = magnitude(dict(one))
+        return next(filter(None, (find_difference(a, b, step, f"{path}.{name}", scale)
                                   for (name, a), (_, b) in zip(one, other))), None)
     if isinstance(one, list):
         if len(one) != len(other):

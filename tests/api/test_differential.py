@@ -13,7 +13,7 @@ import server as server_module
 # one again.
 STEPS_PER_RUN = 300
 STEPS = int(os.environ.get("FEATURED_TEST_STEPS", "900"))
-RESTARTS = 0.003 if STEPS > 5000 else 0
+RESTARTS = float(os.environ.get("FEATURED_TEST_RESTARTS", "0"))
 SEED = int(os.environ.get("FEATURED_TEST_SEED", random.SystemRandom().randrange(2**32)))
 
 
