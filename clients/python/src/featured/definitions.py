@@ -108,21 +108,16 @@ def names_of(features: Iterable[Union[str, Feature]]) -> List[str]:
 
 
 _ALIASES = {
-    "int": "int64 int32 int16 int8 integer long bigint smallint",
-    "float": "float64 float32 double|double precision|number numeric decimal real",
-    "boolean": "bool",
-    "string": "str text varchar categorical category",
-    "timestamp": "datetime unix_timestamp timestamptz",
-    "embedding": "vector array<float> array<double> array(float) array(float32) list<float> list[float] "
-    "float[]",
-    "json": "jsonb object dict map list array",
+    "int": "int, int64, int32, int16, int8, integer, long, bigint, smallint",
+    "float": "float, float64, float32, double, double precision, number, numeric, decimal, real",
+    "boolean": "boolean, bool",
+    "string": "string, str, text, varchar, categorical, category",
+    "timestamp": "timestamp, datetime, unix_timestamp, timestamptz",
+    "embedding": "embedding, vector, array<float>, array<double>, array(float), array(float32), "
+    "list<float>, list[float], float[]",
+    "json": "json, jsonb, object, dict, map, list, array",
 }
-_TYPES = {
-    alias: name
-    for name, aliases in _ALIASES.items()
-    for part in aliases.split("|")
-    for alias in (name, part, *part.split())
-}
+_TYPES = {alias: name for name, aliases in _ALIASES.items() for alias in aliases.split(", ")}
 
 
 def data_type_of(name: str) -> str:
