@@ -1,6 +1,7 @@
 #include "cli/redis_masters.h"
 
 #include <hiredis/hiredis_ssl.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,7 @@ static status begin_tls(const struct redis_masters *masters, struct redis_master
         return error_set(error, STATUS_OUT_OF_MEMORY, "redis", "out of memory");
     if (redisInitiateSSL(node->context, ssl) == REDIS_OK)
         return OK;
+    SSL_free(ssl); /* only a session that stands is the context's */
     return error_set(error, STATUS_UNAVAILABLE, "redis", "no TLS with %s: %s", node->name,
                      node->context->errstr);
 }

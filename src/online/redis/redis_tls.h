@@ -23,8 +23,8 @@ struct redis_tls_session;
 MUST_CHECK status redis_tls_start(void *tls, int fd, const char *host,
                                   struct redis_tls_session **out, struct error *error);
 void redis_tls_end(struct redis_tls_session *session);
-/* For hiredis' blocking connections: what redisInitiateSSL() takes and then owns, made as above. NULL:
- * no memory. */
+/* For hiredis' blocking connections: what redisInitiateSSL() takes, and owns if it succeeds (else
+ * SSL_free()), made as above. NULL: no memory. */
 struct ssl_st *redis_tls_ssl(void *tls, const char *host);
 enum redis_io redis_tls_handshake(struct redis_tls_session *session, struct error *error);
 enum redis_io redis_tls_read(struct redis_tls_session *session, char *out, size_t capacity,
