@@ -50,6 +50,7 @@ extern const struct cli_command CLI_INGEST;
 extern const struct cli_command CLI_COPY;
 extern const struct cli_command CLI_GET;
 extern const struct cli_command CLI_SIMULATE;
+extern const struct cli_command CLI_BENCH;
 extern const struct cli_command CLI_HEALTH;
 extern const struct cli_command CLI_CHECK;
 extern const struct cli_command CLI_BACKUP;
