@@ -38,6 +38,8 @@ static void finish(struct export_reader *reader, status result, uint32_t row_cou
 {
     reader->status = result;
     reader->row_count = row_count;
+    reader->has_ended = status_is_ok(result) && row_count == 0 &&
+                        (reader->scanned_all || reader->ids_left == 0);
     reader->done(reader);
 }
 
@@ -71,10 +73,8 @@ static bool take_scanned(struct export_reader *reader)
     return scan->id_count > 0;
 }
 
-static void scan_some(struct export_reader *reader);
-
-/* Nothing found is no reason to come back to the caller: a store that shares its keys with others
- * may have to look at many of them. It answers later, so this does not nest. */
+/* A store that shares its keys with others may have to look at many of them before it finds any: in
+ * between the caller is asked whether anybody still waits. */
 static void scan_done(struct online_scan *scan)
 {
     struct export_reader *reader = scan->user;
@@ -84,10 +84,8 @@ static void scan_done(struct online_scan *scan)
         finish(reader, scan->status, 0);
     } else if (take_scanned(reader)) {
         read_ids(reader);
-    } else if (reader->scanned_all) {
-        finish(reader, OK, 0);
     } else {
-        scan_some(reader);
+        finish(reader, OK, 0);
     }
 }
 

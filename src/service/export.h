@@ -32,7 +32,8 @@ struct export_reader {
     struct error *error; /* caller's */
     /* out, in `done` */
     status status;      /* INVALID for a cursor that is none: of the first slice only */
-    uint32_t row_count; /* 0: the end; cursor_len 0 then means that there is nothing more */
+    uint32_t row_count; /* 0: none among the keys looked at, or the end */
+    bool has_ended;     /* that; cursor_len 0 then means that there is nothing more */
 };
 
 /* `reader` must be zeroed; the arena is the request's. The cursor (empty: from the beginning) and

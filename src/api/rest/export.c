@@ -64,7 +64,7 @@ static void take_rows(struct export_state *state)
 {
     state->is_waiting = false;
     state->is_failed = !status_is_ok(state->reader.status);
-    state->has_ended = !state->is_failed && state->reader.row_count == 0;
+    state->has_ended = state->reader.has_ended;
     state->row_next = 0;
     state->row_count = state->is_failed ? 0 : state->reader.row_count;
 }

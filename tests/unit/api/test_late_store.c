@@ -2,6 +2,7 @@
  * and a store that fails is told, or where it is too late for that, the connection ends. */
 #include "api_fixture.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -405,6 +406,28 @@ static void an_export_that_fails(void **state)
     api_fixture_close(f);
 }
 
+/* Keys of others may be all that a store has: the export goes on behind them, and ends with its client. */
+static void an_export_among_strangers(void **state)
+{
+    static const char REQUEST[] = "GET /features/export?entity=user HTTP/1.1\r\nHost: a\r\n\r\n";
+    (void)state;
+    struct api_fixture *f = api_fixture_open(true);
+    fill(f);
+    atomic_store(&f->late.empty_scans, 5);
+    struct answer answer = api_ask(f, "GET", "/features/export?entity=user", "", NO_BODY);
+    assert_true(answer.whole);
+    assert_non_null(strstr(answer.body, "\"entity_id\":\"u7\""));
+    assert_int_equal(atomic_load(&f->late.scans), 6);
+    answer_free(&answer);
+    atomic_store(&f->late.empty_scans, UINT_MAX);
+    int fd = api_connect(f);
+    api_send(fd, REQUEST, sizeof(REQUEST) - 1);
+    while (atomic_load(&f->late.scans) < 100)
+        usleep(1000);
+    close(fd);
+    api_fixture_close(f); /* waits for whatever is under way */
+}
+
 /* The columns were told before the feature was dropped; what is read later follows the catalog. */
 static void a_feature_dropped_while_a_read_waits(void **state)
 {
@@ -499,6 +522,7 @@ int main(void)
         cmocka_unit_test(an_export_has_everything_once),
         cmocka_unit_test(an_export_has_what_others_wrote),
         cmocka_unit_test(an_export_that_fails),
+        cmocka_unit_test(an_export_among_strangers),
         cmocka_unit_test(a_write_refused_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,6 +171,8 @@ static void late_erase(struct online_store *store, struct online_erase *erase)
     erase->done(erase);
 }
 
+#define NOTHING_YET STR("nothing-yet")
+
 struct late_scan {
     struct loop_task task;
     struct late_store *late;
@@ -202,6 +204,15 @@ static void run_scan(struct loop_task *task)
         loop_defer(scan->loop, task);
         return;
     }
+    atomic_fetch_add(&waiting->late->scans, 1);
+    if (atomic_load(&waiting->late->empty_scans) > 0) {
+        atomic_fetch_sub(&waiting->late->empty_scans, 1);
+        scan->status = OK;
+        scan->id_count = 0;
+        scan->next_cursor = NOTHING_YET;
+        scan->done(scan);
+        return;
+    }
     scan->status = waiting->inner.status;
     scan->error = waiting->inner.error;
     scan->entity_ids = waiting->inner.entity_ids;
@@ -225,6 +236,8 @@ static void late_scan(struct online_store *store, struct online_scan *scan)
     *waiting = (struct late_scan){.task = {.run = run_scan}, .late = late, .scan = scan};
     waiting->inner = *scan;
     waiting->inner.done = inner_scan_done;
+    if (str_eq(scan->cursor, NOTHING_YET))
+        waiting->inner.cursor = STR("");
     online_scan(late->inner, &waiting->inner);
     loop_defer(scan->loop, &waiting->task);
 }

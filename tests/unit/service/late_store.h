@@ -25,11 +25,13 @@ struct late_store {
     _Atomic bool fail_at_once;  /* and before the call returns */
     _Atomic bool hold;          /* reads complete once this is false */
     _Atomic enum status_code refuse_writes; /* at once, unless OK */
+    _Atomic unsigned empty_scans;           /* so many find nothing, and are not at the end */
     /* seen */
     _Atomic unsigned reads;
     _Atomic unsigned reads_open;
     _Atomic unsigned reads_open_most;
     _Atomic unsigned writes;
+    _Atomic unsigned scans;
 };
 
 void late_store_init(struct late_store *late, struct online_store *inner);
