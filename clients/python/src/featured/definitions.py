@@ -231,10 +231,7 @@ def _documents(path: Union[str, os.PathLike[str]]) -> List[Any]:
     except ImportError:
         raise MissingExtra("PyYAML", "yaml") from None
 
-    class Loader(yaml.SafeLoader):
-        """Knows no scalars but those below."""
-
-    Loader.yaml_implicit_resolvers = {}
+    Loader: Any = type("Loader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": {}})
     for tag, pattern, first in (
         ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
         ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
