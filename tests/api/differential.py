@@ -20,6 +20,7 @@ PREFIX = "PREFIX_"
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MINUTE_US, HOUR_US, DAY_US = 60_000_000, 3_600_000_000, 86_400_000_000
 TTLS = [None, None, 0, 1800, 5400, 12600, 9000000]
+HOURS = [0, 1, 1, 2, 2, 3, 4, 30]
 TYPES = ["int", "float", "boolean", "string", "timestamp", "embedding", "json"]
 ALIASES = {"int": "int64", "float": "double", "boolean": "bool", "string": "text", "timestamp": "datetime",
            "embedding": "vector"}
@@ -69,7 +70,13 @@ class Chooser:
     def __init__(self, random, restarts=0):
         """`restarts`: which share of the steps."""
         self.random, self.restarts = random, restarts
-        self.ids = random.sample(IDS, 5)
+        # Each run has favourites: what is rare in one of them is frequent in another.
+        self.names_used = random.sample(NAMES, random.randint(3, len(NAMES)))
+        self.entities = random.sample(ENTITIES, random.randint(1, len(ENTITIES)))
+        self.ids = random.sample(IDS, random.randint(1, 5))
+        self.ttls = random.sample(TTLS, random.randint(1, len(TTLS)))
+        self.hours = random.sample(HOURS, random.randint(1, len(HOURS)))
+        self.weights = {kind: weight * random.choice([0.2, 1, 1, 4]) for kind, weight in self.WEIGHTS.items()}
         self.features = {}  # name -> what its definition says, and `shortest`, its shortest TTL ever
         self.services = {}
 
@@ -85,7 +92,7 @@ class Chooser:
         data_type = self.one(TYPES)
         if known and self.chance(0.6):
             data_type = known["data_type"]
-        body = {"data_type": data_type, "entity": self.one(ENTITIES), "ttl_seconds": self.one(TTLS)}
+        body = {"data_type": data_type, "entity": self.one(self.entities), "ttl_seconds": self.one(self.ttls)}
         if known and self.chance(0.95):
             body["entity"] = known["entity"]
         if data_type == "embedding" and self.chance(0.7):
@@ -103,41 +110,41 @@ class Chooser:
         return body
 
     def register(self):
-        name = self.one(NAMES)
+        name = self.one(self.names_used)
         if name in self.features and self.chance(0.9):
-            name = self.one([n for n in NAMES if n not in self.features] or [name])
+            name = self.one([n for n in self.names_used if n not in self.features] or [name])
         return {"do": "register", "name": name, "body": {"name": name, **self.definition(name)}}
 
     def put(self):
-        name = self.one(NAMES)
+        name = self.one(self.names_used)
         return {"do": "put", "name": name, "body": self.definition(name, self.features.get(name))}
 
     def activate(self):
-        name = self.one(list(self.features) or NAMES)
+        name = self.one(list(self.features) or self.names_used)
         versions = self.features.get(name, {}).get("versions", [1])
         return {"do": "activate", "name": name, "version": self.random.randint(1, len(versions) + (self.chance(0.1)))}
 
     def delete(self):
-        return {"do": "delete", "name": self.one(list(self.features) or NAMES), "force": self.chance(0.7)}
+        return {"do": "delete", "name": self.one(list(self.features) or self.names_used), "force": self.chance(0.7)}
 
     def service(self):
         verb = self.one(["POST", "PUT", "PUT", "GET", "DELETE"])
         name = self.one(SERVICES)
-        body = {"features": self.names(self.random.randint(1, 4), self.chance(0.5) and self.one(ENTITIES))}
+        body = {"features": self.names(self.random.randint(1, 4), self.chance(0.5) and self.one(self.entities))}
         return {"do": "service", "verb": verb, "name": name, "body": body}
 
     def list(self):
         parameters = {"q": PREFIX}
         if self.chance(0.3):
-            parameters |= self.one([{"entity": self.one(ENTITIES)}, {"limit": 2}, {"tag": "team:x"}, {"feature_group": "g"}])
-        return self.one([{"do": "list", "parameters": parameters}] * 2 + [{"do": "definition", "name": self.one(NAMES)}])
+            parameters |= self.one([{"entity": self.one(self.entities)}, {"limit": 2}, {"tag": "team:x"}, {"feature_group": "g"}])
+        return self.one([{"do": "list", "parameters": parameters}] * 2 + [{"do": "definition", "name": self.one(self.names_used)}])
 
     # Names, values and times
 
     def name(self, entity=None):
         known = [n for n in self.features if not entity or self.features[n]["entity"] == entity]
         if not known or self.chance(0.01):
-            return self.one(NAMES)
+            return self.one(self.names_used)
         name = self.one(known)
         versions = len(self.features[name]["versions"])
         if self.chance(0.25):
@@ -188,7 +195,7 @@ class Chooser:
             return None
         form = self.one(["us", "us", "ms", "offset"])
         if kind < 0.75:
-            hours = self.one([0, 1, 1, 2, 2, 3, 4, 30])
+            hours = self.one(self.hours)
             jitter = self.one([-9, -5, -5, -5, 5, 5, 9]) * MINUTE_US - self.one([0, 0, 1, 1000, 999])
             return At(-hours * HOUR_US - 10 * MINUTE_US + jitter, form)
         if kind < 0.85:
@@ -207,7 +214,7 @@ class Chooser:
     # Writing
 
     def row(self, form="list"):
-        entity = self.chance(0.85) and self.one(ENTITIES)
+        entity = self.chance(0.85) and self.one(self.entities)
         names = self.names(self.random.randint(1, 5), entity)
         row = {"entity_id": self.one(self.ids)}
         time = self.event_time()
@@ -231,16 +238,19 @@ class Chooser:
         body, dead = self.row()
         step = {"do": "ingest", "body": body, "dead": dead}
         if self.chance(0.1):
-            step["body"]["entity"] = self.one(ENTITIES)
+            step["body"]["entity"] = self.one(self.entities)
+        if self.chance(0.1):
+            step["parameters"] = {"strict": "true"}
         return step
 
     def ndjson(self):
-        rows = [self.row(self.one(["list", "map", "map"])) for _ in range(self.random.randint(1, 12))]
+        count = self.random.randint(1, 12) if self.chance(0.95) else 300
+        rows = [self.row(self.one(["list", "map", "map"])) for _ in range(count)]
         return {"do": "ndjson", "rows": [row for row, _ in rows], "dead": sum(dead for _, dead in rows),
                 "parameters": self.one([{}, {"on_error": "skip"}, {"on_error": "skip"}])}
 
     def csv(self):
-        entity = self.chance(0.9) and self.one(ENTITIES)
+        entity = self.chance(0.9) and self.one(self.entities)
         names = list(dict.fromkeys(self.names(self.random.randint(1, 4), entity)))
         rows, dead = [], 0
         for _ in range(self.random.randint(1, 12)):
@@ -260,10 +270,10 @@ class Chooser:
     def erase(self):
         parameters = {}
         if self.chance(0.4):
-            entity = self.one(ENTITIES)
+            entity = self.one(self.entities)
             parameters = {"feature_names": ",".join(self.names(self.random.randint(1, 3), entity))}
         elif self.chance(0.5):
-            parameters = {"entity": self.one(ENTITIES)}
+            parameters = {"entity": self.one(self.entities)}
         return {"do": "erase", "id": self.one(self.ids), "parameters": parameters}
 
     # Reading
@@ -272,25 +282,27 @@ class Chooser:
         """Names, or a service, or all."""
         if self.chance(0.15):
             return {"feature_service": self.one(SERVICES)}
-        names = self.names(self.random.randint(1, 6), self.chance(0.95) and self.one(ENTITIES))
+        names = self.names(self.random.randint(1, 6), self.chance(0.95) and self.one(self.entities))
         return {"feature_names": names if body else ",".join(names)}
 
     def options(self):
         options = {}
         if self.chance(0.3):
             options["metadata"] = "true"
+        if self.chance(0.05):
+            options["strict"] = "true"
         return options
 
     def read(self):
         parameters = self.what(False) if self.chance(0.6) else {}
         if not parameters and self.chance(0.7):
-            parameters["entity"] = self.one(ENTITIES)
+            parameters["entity"] = self.one(self.entities)
         headers = {"Accept": "application/x-npy"} if self.chance(0.15) else {}
         return {"do": "get", "path": "/features/online/", "id": self.one(self.ids), "headers": headers,
                 "parameters": parameters | self.options()}
 
     def user(self):
-        parameters = {"entity": self.one(ENTITIES)} if self.chance(0.5) else {}
+        parameters = {"entity": self.one(self.entities)} if self.chance(0.5) else {}
         return {"do": "get", "path": "/features/", "id": self.one(self.ids), "headers": {},
                 "parameters": parameters | self.options()}
 
@@ -304,21 +316,21 @@ class Chooser:
     def users(self):
         body = {"user_ids": self.random.choices(self.ids, k=self.random.randint(1, 12))}
         if self.chance(0.5):
-            body["entity"] = self.one(ENTITIES)
+            body["entity"] = self.one(self.entities)
         return {"do": "post", "path": "/features/batch", "body": body, "headers": {}}
 
     def export(self):
-        return {"do": "export", "entity": self.one(ENTITIES), "limit": self.one([1, 3, 1000])}
+        return {"do": "export", "entity": self.one(self.entities), "limit": self.one([1, 3, 1000])}
 
     WEIGHTS = {"register": 5, "put": 4, "activate": 2, "delete": 2, "service": 3, "list": 5, "ingest": 24,
                "ndjson": 6, "csv": 5, "erase": 5, "read": 14, "user": 4, "batch": 10, "users": 4, "export": 4}
 
     def step(self):
-        if len(self.features) < 3:
+        if len(self.features) < 2:
             return self.register()
         if self.chance(self.restarts):
             return {"do": "restart"}
-        kind = self.random.choices(list(self.WEIGHTS), self.WEIGHTS.values())[0]
+        kind = self.random.choices(list(self.weights), self.weights.values())[0]
         return getattr(self, kind)()
 
     def learn(self, step, answer):
@@ -367,8 +379,9 @@ class Peer:
         response = self.connection.getresponse()
         return Answer(response.status, response.headers, response.read())
 
-    def post(self, target, value, method="POST", headers=None):
-        return self.call(method, target, self.render(value), {"Content-Type": "application/json", **(headers or {})})
+    def post(self, target, value, method="POST", headers=None, query=None):
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        return self.call(method, target, self.render(value), headers, query)
 
     def define(self, name):
         """The definition as it is now."""
@@ -422,7 +435,7 @@ class Peer:
         return self.call("GET", f"/features/definitions/{quote(step['name'])}")
 
     def do_ingest(self, step):
-        return self.post("/features/ingest", step["body"])
+        return self.post("/features/ingest", step["body"], query=step.get("parameters"))
 
     def do_ndjson(self, step):
         body = "".join(self.render(row) + "\n" for row in step["rows"])
