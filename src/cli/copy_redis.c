@@ -182,7 +182,7 @@ static void take_key(struct copy_redis *redis, str key, const redisReply *fields
     }
     if (fields->elements == 0 || left->integer == -2)
         return; /* gone since SCAN saw it */
-    if (left->integer >= 0)
+    if (left->integer >= 0 && left->integer <= (CLOCK_MAX_US - now_us) / US_PER_MS)
         row->key_end_us = now_us + left->integer * US_PER_MS;
     if (take_row(fields, &page->arena, row))
         page->row_count++;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "registry/sql_rows.h"
 
 /* Nobody sends a merge again after so long: a server asks until it is answered or has ended. */
@@ -122,8 +123,9 @@ static status receive_version(void *user, const struct sql_value *columns, unsig
     statistics->max = read_real(&columns[COLUMN_MAX], 0);
     statistics->mean = read_real(&columns[COLUMN_MEAN], 0);
     statistics->m2 = read_real(&columns[COLUMN_M2], INFINITY);
-    if (columns[COLUMN_LAST_EVENT_TIME].type == SQL_INTEGER)
-        statistics->last_event_time_us = columns[COLUMN_LAST_EVENT_TIME].integer;
+    const struct sql_value *last = &columns[COLUMN_LAST_EVENT_TIME];
+    if (last->type == SQL_INTEGER && last->integer >= CLOCK_MIN_US && last->integer <= CLOCK_MAX_US)
+        statistics->last_event_time_us = last->integer;
     return OK;
 }
 

@@ -27,10 +27,10 @@ local function is_decimal(text, least, most)
   return not less(text, least) and not less(most, text)
 end
 
--- "EVENT_US:VERSION_ID:KIND"; nil if it is none.
+-- "EVENT_US:VERSION_ID:KIND", of the years 1 to 9999; nil if it is none.
 local function parse(entry)
   local event, version, kind = entry:match('^(%-?%d+):(%d+):([vnx])$')
-  if not event or not is_decimal(event, '-9223372036854775808', '9223372036854775807') or
+  if not event or not is_decimal(event, '-62135596800000000', '253402300799999999') or
     not is_decimal(version, '0', '18446744073709551615') then
     return nil
   end

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
+
 void redis_entries_begin(struct redis_entries *entries, str text, struct arena *arena)
 {
     *entries = (struct redis_entries){
@@ -228,11 +230,14 @@ void redis_entry_parse(str text, struct redis_entry *out)
     const char *at = take_digits(text.data + negative, end, ':', &magnitude);
     if (at == NULL || magnitude > (uint64_t)INT64_MAX + negative || (negative && magnitude == 0))
         return;
+    int64_t event_time_us = (int64_t)(negative ? 0 - magnitude : magnitude);
+    if (event_time_us < CLOCK_MIN_US || event_time_us > CLOCK_MAX_US)
+        return; /* no date can be told of it */
     at = take_digits(at, end, ':', &version_id);
     if (at == NULL || end - at != 1)
         return;
     out->kind = kind_of(*at);
-    out->event_time_us = (int64_t)(negative ? 0 - magnitude : magnitude);
+    out->event_time_us = event_time_us;
     out->version_id = version_id;
 }
 

@@ -1,6 +1,7 @@
 /* Writes: one call of write.lua per row, so many at a time. A record counts as applied when all of its
  * rows are; the request ends at the first one that cannot be. */
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "online/redis/redis_private.h"
 #include "online/redis/redis_value.h"
@@ -211,7 +212,9 @@ static void take_answer(struct write_state *state, uint32_t number, const redisR
     redis_count(&state->on->rows.values_written, result->written);
     redis_count(&state->on->rows.values_late, result->late);
     const redisReply *time = reply->element[4];
-    if (time->type != REDIS_REPLY_STRING || !str_to_int64(str_of(time->str, time->len), &arrived_us))
+    if (time->type != REDIS_REPLY_STRING ||
+        !str_to_int64(str_of(time->str, time->len), &arrived_us) || arrived_us < 0 ||
+        arrived_us > CLOCK_MAX_US)
         arrived_us = store_clock_now_us(state->on->store->options.clock);
     count_values(state, row, arrived_us);
     if (reply->element[3]->integer == 1)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <yyjson.h>
 
+#include "base/clock.h"
 #include "online/redis/redis_entries.h"
 #include "online/redis/redis_scripts.h"
 #include "redis_server.h"
@@ -132,6 +133,13 @@ static void test_sha_is_the_text_s(void **state)
     }
 }
 
+/* Redis holds none but of the years 1 to 9999. */
+static bool is_date(yyjson_val *vector, const char *key)
+{
+    int64_t us = yyjson_get_sint(yyjson_obj_get(vector, key));
+    return us >= CLOCK_MIN_US && us <= CLOCK_MAX_US;
+}
+
 static void test_replaces(void **state)
 {
     size_t i, n;
@@ -140,6 +148,8 @@ static void test_replaces(void **state)
     yyjson_arr_foreach(table("replaces", 9), i, n, vector)
     {
         flush(state);
+        if (!is_date(vector, "held_event_time_us"))
+            continue;
         assert_true(write_one("7", decimal(vector, "held_event_time_us", held), "v", "1"));
         expect(vector, write_one("7", decimal(vector, "new_event_time_us", now), "v", "2"));
     }
@@ -156,6 +166,8 @@ static void test_is_erased(void **state)
         yyjson_arr_foreach(table("is_erased", 5), i, n, vector)
         {
             flush(state);
+            if (!is_date(vector, "erased_us"))
+                continue;
             snprintf(text, sizeof(text), "{\"%s\":\"%s:7:x\"}", NAMES[k],
                      decimal(vector, "erased_us", erased));
             ask("HSET " KEY " __event_times %s", text);
@@ -198,7 +210,7 @@ static void test_a_field_without_an_entry_gives_way(void **state)
 {
     (void)state;
     ask("HSET " KEY " f theirs other theirs");
-    assert_true(write_one("7", "-9223372036854775808", "v", "ours"));
+    assert_true(write_one("7", "-62135596800000000", "v", "ours"));
     assert_string_equal(ask("HGET " KEY " f")->str, "ours");
     assert_string_equal(ask("HGET " KEY " other")->str, "theirs");
     assert_true(write_one("7", "1", "n", ""));
@@ -354,7 +366,9 @@ static void test_rows_that_are_none(void **state)
 {
     (void)state;
     static const char *const DAMAGED[] = {"", "x", "[]", "{\"f\":1}", "{\"f\":\"1:2\"}",
-                                          "{\"*\":\"-\"}"};
+                                          "{\"*\":\"-\"}",
+                                          "{\"f\":\"253402300800000000:7:v\"}",
+                                          "{\"f\":\"-62135596800000001:7:v\"}"};
     for (size_t i = 0; i < ARRAY_LEN(DAMAGED); i++) {
         ask("HSET " KEY " __event_times %s", DAMAGED[i]);
         const redisReply *reply = call(
