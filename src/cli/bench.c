@@ -103,7 +103,8 @@ static status probe(struct bench *bench)
                      "note: %llu of %llu ids that were tried have no value of these features: "
                      "%s",
                      (unsigned long long)(read - with_values), (unsigned long long)read,
-                     bench->features.are_ours
+                     bench->features.users > 0 && bench->options.ids == NULL &&
+                             bench->options.id_file == NULL
                          ? "those of --setup live for an hour; give --setup again"
                          : "--ids or --id-file say which ids there are");
     return OK;
@@ -172,6 +173,7 @@ static void describe(const struct bench *bench)
         snprintf(result->distribution, sizeof(result->distribution), "uniform");
     describe_features(&bench->features, result->features);
     result->tensors = options->tensors;
+    result->precise = options->precise && options->rate > 0;
     result->rate = options->rate;
     result->connections = options->connections;
     result->threads = options->threads;
@@ -280,6 +282,7 @@ static status measure(struct bench *bench, const struct bench_target *target)
                                   .warmup_ns = options->warmup_ms * 1000000,
                                   .duration_ns = options->duration_ms * 1000000,
                                   .timeout_ns = options->timeout_ms * 1000000,
+                                  .is_precise = options->precise,
                                   .shows_progress = terminal_is(STDERR_FILENO)};
     describe(bench);
     return bench_run(&run, bench->result, &bench->error);

@@ -13,7 +13,8 @@
 #define EVENTS_MAX 512
 #define TICK_NS INT64_C(20000000) /* how soon timeouts, ends and retries are seen */
 #define NS_PER_SECOND INT64_C(1000000000)
-#define STOP_NS NS_PER_SECOND /* for answers, after Ctrl-C */
+#define EARLY_NS INT64_C(200000) /* of a precise loop: it wakes before, and polls from then on */
+#define STOP_NS NS_PER_SECOND    /* for answers, after Ctrl-C */
 #define UNSENT_BYTES_MAX ((size_t)16 << 20)
 
 static void add_relaxed(_Atomic uint64_t *count)
@@ -170,9 +171,10 @@ static void wait_for_events(struct bench_engine *engine, int64_t now_ns)
 {
     struct epoll_event events[EVENTS_MAX];
     int64_t until = now_ns + TICK_NS;
+    int64_t early_ns = engine->loop->is_precise ? EARLY_NS : 0;
     if (engine->loop->interval_ns > 0 && engine->idle_count > 0 && !engine->draining &&
-        due_ns(engine) < until)
-        until = due_ns(engine);
+        due_ns(engine) - early_ns < until)
+        until = due_ns(engine) - early_ns;
     now_ns = clock_monotonic_ns();
     struct timespec wait = {.tv_nsec = until > now_ns ? (long)(until - now_ns) : 0};
     int count = epoll_pwait2(engine->epoll, events, EVENTS_MAX, &wait, NULL);
@@ -247,6 +249,7 @@ static void count_unanswered(struct bench_engine *engine)
     while (loop->interval_ns > 0 && due_ns(engine) < loop->end_ns && !engine->next.failed) {
         count_late(engine, engine->next_kind, due_ns(engine), now_ns, unanswered);
         loop->counts->sent += bench_engine_counts(engine, due_ns(engine));
+        loop->counts->waited += bench_engine_counts(engine, due_ns(engine));
         engine->due_index++;
         engine->next_kind = bench_renderer_next(&engine->renderer, &engine->next);
     }

@@ -57,6 +57,7 @@ struct bench_loop {
     uint64_t stream;                       /* of random numbers */
     uint32_t connection_count;
     double interval_ns; /* between two requests; 0: closed loop */
+    bool is_precise;    /* open loop: waits for due times busily */
     int64_t timeout_ns; /* of a request, and of waiting for answers after the end */
     int64_t begin_ns;   /* warm-up from here */
     int64_t measure_ns;

@@ -28,6 +28,9 @@ static const struct cli_option OPTIONS[] = {
      .value = "N",
      .fallback = "1",
      .help = "Of the load generator, which share the connections and the rate."},
+    {.name = "precise",
+     .help = "Open loop: wait for due times busily, which takes a core for each thread and sends "
+             "within a few microseconds instead of some fifty."},
     {.name = "duration", .value = "TIME", .fallback = "5s", .help = "What is measured: 30s, 5m."},
     {.name = "warmup",
      .value = "TIME",
@@ -199,6 +202,7 @@ bool bench_options_take(const struct cli_arguments *arguments, struct bench_opti
         .setup = cli_argument_is_on(arguments, "setup"),
         .teardown = cli_argument_is_on(arguments, "teardown"),
         .write_existing = cli_argument_is_on(arguments, "write-existing"),
+        .precise = cli_argument_is_on(arguments, "precise"),
         .json = cli_argument_is_on(arguments, "json"),
         .tensors = cli_argument_is_on(arguments, "tensors"),
         .is_zipf = strcmp(cli_argument(arguments, "distribution"), "zipf") == 0,

@@ -6,7 +6,7 @@
 #include "cli/option.h"
 
 struct bench_options {
-    bool compare, setup, teardown, write_existing, json, tensors, is_zipf;
+    bool compare, setup, teardown, write_existing, json, tensors, precise, is_zipf;
     double rate; /* requests per second; 0: closed loop */
     double zipf_exponent;
     double tolerance; /* 0.1: 10 % */

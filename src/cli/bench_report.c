@@ -129,7 +129,7 @@ static void append_generator(struct buffer *out, const struct bench_result *resu
 {
     const char *bottleneck = bench_result_bottleneck(result);
     buffer_append_format(out, "generator  %.0f %% of a core", result->cpu_share * 100);
-    if (result->rate > 0) {
+    if (result->rate > 0 && result->lag.max_us > 0) {
         buffer_append_str(out, STR(", sent late by p50 "));
         bench_report_append_duration(out, result->lag.p50_us * 1000);
         buffer_append_str(out, STR(", p99 "));

@@ -55,7 +55,7 @@ double bench_result_ids_rate(const struct bench_result *result)
 
 const char *bench_result_bottleneck(const struct bench_result *result)
 {
-    if (result->cpu_share >= BUSY_SHARE)
+    if (!result->precise && result->cpu_share >= BUSY_SHARE)
         return "its busiest thread had no time left: more --threads, if there are cores for them";
     if (result->lag.p99_us >= LAG_IN_THE_WAY_US)
         return "it sent requests late: the machine is busy with other things, the server included";
@@ -104,9 +104,10 @@ static void append_asked(struct buffer *out, const struct bench_result *result)
 {
     buffer_append_format(out,
                          "\"load\":{\"loop\":\"%s\",\"rate\":%.3f,\"connections\":%" PRIu64
-                         ",\"threads\":%" PRIu64 ",\"warmup_seconds\":%.3f},\n",
+                         ",\"threads\":%" PRIu64 ",\"warmup_seconds\":%.3f,\"precise\":%s},\n",
                          result->rate > 0 ? "open" : "closed", result->rate, result->connections,
-                         result->threads, result->warmup_seconds);
+                         result->threads, result->warmup_seconds,
+                         result->precise ? "true" : "false");
     buffer_append_str(out, STR("\"workload\":{"));
     append_text(out, "mix", result->mix);
     buffer_append_format(out, ",\"batch_size\":%" PRIu64 ",\"tensors\":%s,", result->batch_size,

@@ -23,7 +23,8 @@ struct bench_result {
     int64_t started_us;
     bool interrupted;
     bool tensors;
-    double rate; /* requests per second; 0: closed loop */
+    bool precise; /* the generator polls: its share of a core means nothing */
+    double rate;  /* requests per second; 0: closed loop */
     uint64_t connections, threads, batch_size, id_count, seed;
     double warmup_seconds;
     double seconds; /* of the window */

@@ -57,6 +57,7 @@ static status start_worker(struct crew *crew, uint32_t index, struct error *erro
     loop->connection_count =
         run->connections / crew->count + (index < run->connections % crew->count);
     loop->interval_ns = interval_ns * crew->count;
+    loop->is_precise = run->is_precise;
     loop->timeout_ns = run->timeout_ns;
     loop->begin_ns = crew->begin_ns + (int64_t)(interval_ns * index);
     loop->measure_ns = crew->measure_ns;

@@ -23,6 +23,7 @@ struct bench_run {
     uint32_t connections; /* at least as many as threads */
     double rate;          /* requests per second; 0: closed loop */
     int64_t warmup_ns, duration_ns, timeout_ns;
+    bool is_precise;
     bool shows_progress; /* a line a second on standard error */
 };
 
