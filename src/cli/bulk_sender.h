@@ -24,7 +24,8 @@ static inline bool bulk_sender_is_full(const struct bulk_sender *sender)
 {
     return sender->rows.len >= BULK_SENDER_CHUNK_BYTES;
 }
-/* Sends what was appended, if anything, and forgets it. OK: acknowledged, refused rows aside. */
+/* Sends what was appended, if anything, and forgets it, unless there was no answer: then it may be
+ * called again. OK: acknowledged, refused rows aside. */
 MUST_CHECK status bulk_sender_flush(struct bulk_sender *sender, struct error *error);
 
 #endif

@@ -3,14 +3,19 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <yyjson.h>
 
 #include "base/clock.h"
 #include "base/json_string.h"
 #include "base/memory.h"
 #include "cli/bulk_sender.h"
+#include "cli/interrupt.h"
 
 #define PAGE_ROWS 1000u
+#define NS_PER_SECOND INT64_C(1000000000)
+#define TRY_AGAIN_NS (NS_PER_SECOND / 10) /* at first; twice that each time */
+#define TRIES_MAX 6u
 #define TARGET_BYTES_MAX 65536u
 #define ENTITIES_MAX 256u
 
@@ -221,6 +226,33 @@ static status take_lines(struct copy_http *http, struct copy_page *page, bool *e
     return has_end ? OK : no_export(http, error);
 }
 
+/* A server that is restarted, or busy, is asked again for some seconds. */
+static bool is_worth_another_try(status result, unsigned *tries)
+{
+    struct timespec pause = {.tv_nsec = TRY_AGAIN_NS << *tries};
+    bool passes = result.code == STATUS_UNAVAILABLE || result.code == STATUS_IO ||
+                  result.code == STATUS_TIMEOUT || result.code == STATUS_BUSY;
+    if (!passes || *tries == TRIES_MAX || interrupt_asked())
+        return false;
+    (*tries)++;
+    pause.tv_sec = pause.tv_nsec / NS_PER_SECOND;
+    pause.tv_nsec %= NS_PER_SECOND;
+    (void)nanosleep(&pause, NULL);
+    return true;
+}
+
+static status ask_for_page(struct copy_http *http, struct error *error)
+{
+    unsigned tries = 0;
+    status result;
+    do
+        result =
+            client_request_ok(http->client, "GET", http->target.failed ? NULL : http->target.data,
+                              (str){0}, &http->answer, error);
+    while (is_worth_another_try(result, &tries));
+    return result;
+}
+
 static status http_next(struct copy_end *end, struct copy_page *page, bool *more,
                         struct error *error)
 {
@@ -238,8 +270,13 @@ static status http_next(struct copy_end *end, struct copy_page *page, bool *more
         client_append_encoded(&http->target, buffer_str(&http->cursor));
     }
     buffer_append_char(&http->target, '\0');
-    TRY(client_request_ok(http->client, "GET", http->target.failed ? NULL : http->target.data,
-                          (str){0}, &http->answer, error));
+    status asked = ask_for_page(http, error);
+    if (asked.code == STATUS_INVALID && http->cursor.len > 0) {
+        /* the server was restarted: its cursors are others, and the entity is begun again */
+        buffer_reset(&http->cursor, SIZE_MAX);
+        return http_next(end, page, more, error);
+    }
+    TRY(asked);
     TRY(take_lines(http, page, &entity_done, error));
     http->entity += entity_done;
     *more = http->entity < http->entity_count;
@@ -283,7 +320,11 @@ static status http_flush(struct copy_end *end, struct error *error)
 {
     struct copy_http *http = http_of(end);
     struct bulk_sender *sender = &http->sender;
-    status result = bulk_sender_flush(sender, error);
+    unsigned tries = 0;
+    status result;
+    do
+        result = bulk_sender_flush(sender, error);
+    while (sender->rows.len > 0 && is_worth_another_try(result, &tries));
     buffer_append_str(&end->written.messages, buffer_str(&sender->messages));
     buffer_reset(&sender->messages, SIZE_MAX);
     end->written.values = sender->result.values_written;

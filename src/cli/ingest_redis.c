@@ -278,12 +278,22 @@ static void print_more(const struct take_over *take_over)
                 result->rows_rejected - result->errors_said);
 }
 
+/* The other layout is the other command's. */
+static void print_hint(const struct take_over *take_over)
+{
+    if (take_over->keys_seen == 0)
+        fprintf(stderr, "no string key there has a ':' in its name; hashes user:ID:features are "
+                        "copied by `featured copy --from URL --to SERVER`\n");
+}
+
 static int report(struct take_over *take_over, status taken)
 {
     progress_clear(&take_over->progress);
     if (take_over->keys_seen > 0 || status_is_ok(taken))
         print_summary(take_over);
     print_more(take_over);
+    if (status_is_ok(taken) && !interrupt_asked())
+        print_hint(take_over);
     if (!status_is_ok(taken))
         cli_complain(&CLI_INGEST, "%s", take_over->error.detail);
     else if (interrupt_asked())

@@ -401,6 +401,24 @@ def test_interrupted_and_resumed(old, new, store, kind, how):
     assert ids_of(new, "user") == ids_of(old, "user")
 
 
+@pytest.mark.parametrize("killed", ["source", "target"])
+def test_a_server_that_is_restarted_meanwhile_is_waited_for(tmp_path, killed):
+    def at_a_port(name):
+        return running(tmp_path / name, "--listen", f"127.0.0.1:{redis_servers.free_port()}")
+
+    with at_a_port("source") as source, at_a_port("target") as target:
+        cli = Cli(tmp_path, source.url)
+        cli.fine("apply", "--yes", cli.write("c.yaml", DEFINITIONS))
+        fill(cli, count=40_000)
+        process = copying(cli, "--from", source.url, "--to", target.url, "--state", "copy.state")
+        await_state(tmp_path / "copy.state")
+        (source if killed == "source" else target).restart("kill")
+        out, err = process.communicate(timeout=TIMEOUT_S)
+        assert (process.returncode, err) == (0, "")
+        assert_verified(out)
+        assert ids_of(Cli(tmp_path, target.url), "user") == ids_of(cli, "user")
+
+
 @pytest.mark.parametrize("arguments, status, says", [
     ([], 2, "--from is missing"),
     (["--from", "http://a"], 2, "--to is missing"),

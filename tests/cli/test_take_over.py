@@ -144,6 +144,13 @@ def test_keys_that_are_none_of_its_are_passed_over(here, source, there):
     assert values(here, "fine", "t_int") == {"t_int": 3}
 
 
+def test_the_layout_of_the_other_command_is_hinted_at(here, source, there):
+    there.hset("user:u1:features", mapping={"age": 1})
+    done = here.run("ingest", "--from-redis", source.url())
+    assert (done.returncode, counts(done.stdout)) == (0, {"seen": 0, "taken": 0})
+    assert "are copied by `featured copy --from URL --to SERVER`" in done.stderr
+
+
 def test_many_keys_and_again(here, source, there):
     pipe = there.pipeline(transaction=False)
     for i in range(20_000):

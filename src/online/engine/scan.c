@@ -3,8 +3,11 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 
-#define CURSOR_DIGITS 16u
+#define MARK_DIGITS 8u
+#define HASH_DIGITS 16u
+#define CURSOR_DIGITS (MARK_DIGITS + HASH_DIGITS)
 #define SHARD_HASH_BITS (64 - TABLE_SHARD_BITS)
 
 struct scan_list {
@@ -13,20 +16,31 @@ struct scan_list {
     uint32_t capacity;
 };
 
-static bool parse_cursor(str text, uint64_t *out)
+static bool parse_hex(str text, uint64_t *out)
 {
-    uint64_t hash = 0;
-    if (text.len != CURSOR_DIGITS)
-        return false;
+    uint64_t number = 0;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
         bool is_digit = c >= '0' && c <= '9';
         if (!is_digit && !(c >= 'a' && c <= 'f'))
             return false;
-        hash = hash << 4 | (uint64_t)(is_digit ? c - '0' : c - 'a' + 10);
+        number = number << 4 | (uint64_t)(is_digit ? c - '0' : c - 'a' + 10);
     }
-    *out = hash;
+    *out = number;
     return true;
+}
+
+/* Stands for the seed of this process's hashes: under another one the order is another. */
+static uint32_t seed_mark(void)
+{
+    return (uint32_t)hash_str(STR("scan"));
+}
+
+static bool parse_cursor(str text, uint64_t *out)
+{
+    uint64_t mark;
+    return text.len == CURSOR_DIGITS && parse_hex(str_of(text.data, MARK_DIGITS), &mark) &&
+           mark == seed_mark() && parse_hex(str_of(text.data + MARK_DIGITS, HASH_DIGITS), out);
 }
 
 static status out_of_memory(struct error *error)
@@ -40,7 +54,7 @@ static status write_cursor(struct online_scan *scan, uint64_t hash)
     char *text = arena_alloc(scan->arena, CURSOR_DIGITS + 1);
     if (text == NULL)
         return out_of_memory(&scan->error);
-    snprintf(text, CURSOR_DIGITS + 1, "%016llx", (unsigned long long)hash);
+    snprintf(text, CURSOR_DIGITS + 1, "%08x%016llx", seed_mark(), (unsigned long long)hash);
     scan->next_cursor = str_of(text, CURSOR_DIGITS);
     return OK;
 }
@@ -96,8 +110,9 @@ status scan_table(const struct table *table, struct online_scan *scan)
     uint64_t last = 0;
     ASSERT(scan->limit > 0);
     if (scan->cursor.len && !parse_cursor(scan->cursor, &first))
-        return error_set(&scan->error, STATUS_INVALID, "value_error",
-                         "this is not a cursor that the store gave");
+        return error_set(
+            &scan->error, STATUS_INVALID, "value_error",
+            "this is not a cursor that the store gave since it started; begin without one");
     scan->next_cursor = str_of(NULL, 0);
     while (table && list.count < scan->limit && last != UINT64_MAX) {
         if (!take_shard(table, first, scan->limit - list.count, &list, scan->arena, &last))

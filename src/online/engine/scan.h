@@ -1,6 +1,7 @@
 /* The ids of one entity's table, in the order of their hashes and some at a time. A cursor is the
- * hash to go on from, in hex: it says nothing about arrays, so neither growth nor a restart in
- * between makes a scan miss an id or see one twice. */
+ * hash to go on from, in hex: it says nothing about arrays, so growth in between makes no scan miss an
+ * id or see one twice. After a restart hashes are others: it begins with a mark of their seed, and
+ * one of another process is refused. */
 #ifndef FEATURED_ONLINE_ENGINE_SCAN_H
 #define FEATURED_ONLINE_ENGINE_SCAN_H
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 
 #define IDS 3000u
 
@@ -116,30 +117,64 @@ static void ids_that_stay_survive_growth(void **state)
     fixture_close(f);
 }
 
+static void refuse_cursor(struct fixture *f, struct scanned *scanned, uint32_t feature, str cursor)
+{
+    scan_some(f, scanned, fixture_version(f, feature)->entity, cursor, 5);
+    assert_int_equal(scanned->scan.status.code, STATUS_INVALID);
+}
+
 static void a_cursor_is_checked(void **state)
 {
     (void)state;
     struct fixture *f = fixture_open(0);
     struct scanned scanned;
     uint32_t age = fixture_add(f, "user", DATA_TYPE_INT, 0);
+    char cursor[32];
+    static const char *const NONSENSE[] = {"0", "x", "ffffffffffffffff",
+                                           "00000000ffffffffffffffff"};
     put_ids(f, age, 0, 10);
-    static const char *const NONSENSE[] = {"0",
-                                           "x",
-                                           "00000000000000000",
-                                           "000000000000000G",
-                                           "-000000000000001",
-                                           "0000000000000001 ",
-                                           "FFFFFFFFFFFFFFFF"};
     arena_init(&scanned.arena, 1 << 16);
-    for (size_t i = 0; i < ARRAY_LEN(NONSENSE); i++) {
-        scan_some(f, &scanned, fixture_version(f, age)->entity, str_from_cstr(NONSENSE[i]), 5);
-        assert_int_equal(scanned.scan.status.code, STATUS_INVALID);
+    for (size_t i = 0; i < ARRAY_LEN(NONSENSE); i++)
+        refuse_cursor(f, &scanned, age, str_from_cstr(NONSENSE[i]));
+    scan_some(f, &scanned, fixture_version(f, age)->entity, str_of(NULL, 0), 1);
+    int len = snprintf(cursor, sizeof(cursor), "%.*s", STR_ARG(scanned.scan.next_cursor));
+    for (int i = 0; i < len; i++) {
+        static const char WRONG[] = "G -F";
+        char right = cursor[i];
+        cursor[i] = WRONG[i % 4];
+        refuse_cursor(f, &scanned, age, str_from_cstr(cursor));
+        cursor[i] = right;
     }
-    scan_some(f, &scanned, fixture_version(f, age)->entity, STR("ffffffffffffffff"), 5);
+    refuse_cursor(f, &scanned, age, str_of(cursor, (size_t)len - 1));
+    memset(cursor + len - 16, 'f', 16);
+    scan_some(f, &scanned, fixture_version(f, age)->entity, str_from_cstr(cursor), 5);
     assert_true(status_is_ok(scanned.scan.status));
     assert_int_equal(scanned.scan.next_cursor.len, 0);
     arena_fini(&scanned.arena);
     fixture_close(f);
+}
+
+/* Its hashes are others, so that going on there would miss ids. */
+static void a_cursor_of_another_process_is_refused(void **state)
+{
+    (void)state;
+    struct scanned scanned;
+    char cursor[32];
+    for (int i = 0; i < 2; i++) {
+        struct fixture *f = fixture_open(0);
+        uint32_t age = fixture_add(f, "user", DATA_TYPE_INT, 0);
+        put_ids(f, age, 0, 10);
+        arena_init(&scanned.arena, 1 << 16);
+        if (i == 0) {
+            scan_some(f, &scanned, fixture_version(f, age)->entity, str_of(NULL, 0), 1);
+            snprintf(cursor, sizeof(cursor), "%.*s", STR_ARG(scanned.scan.next_cursor));
+        } else {
+            refuse_cursor(f, &scanned, age, str_from_cstr(cursor));
+        }
+        arena_fini(&scanned.arena);
+        fixture_close(f);
+        hash_seed_init();
+    }
 }
 
 static void what_is_not_there_has_no_ids(void **state)
@@ -193,6 +228,7 @@ int main(void)
         cmocka_unit_test(every_id_comes_once),
         cmocka_unit_test(ids_that_stay_survive_growth),
         cmocka_unit_test(a_cursor_is_checked),
+        cmocka_unit_test(a_cursor_of_another_process_is_refused),
         cmocka_unit_test(what_is_not_there_has_no_ids),
         cmocka_unit_test(a_scan_without_memory_says_so),
         cmocka_unit_test(a_read_of_no_entity_finds_nothing),
