@@ -132,6 +132,17 @@ bool redis_reply_is(const redisReply *reply, const char *word)
            memcmp(reply->str, word, len) == 0 && (reply->len == len || reply->str[len] == ' ');
 }
 
+bool redis_reply_fits(const struct redis_command *command, const redisReply *reply)
+{
+    if (command->shape == REDIS_SHAPE_ANY || reply->type == REDIS_REPLY_ERROR)
+        return true;
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return false;
+    if (command->shape == REDIS_SHAPE_ARRAY)
+        return reply->elements == command->elements;
+    return reply->elements > 0 && reply->element[0]->type == REDIS_REPLY_INTEGER;
+}
+
 status redis_reply_error(const redisReply *reply, struct error *error)
 {
     char words[REDIS_WORDS_MAX];

@@ -19,6 +19,14 @@ enum redis_outcome {
     REDIS_LOST,     /* sent, no answer: connection lost or time-out; a write may have happened */
 };
 
+/* What answers a command, if it is no error. A reply of another shape is that to another command: the
+ * connection is given up, before every answer is somebody else's. */
+enum redis_shape {
+    REDIS_SHAPE_ANY,
+    REDIS_SHAPE_ARRAY, /* of `elements` */
+    REDIS_SHAPE_CODE,  /* an array that begins with a number: the scripts' */
+};
+
 struct redis_line;
 
 struct redis_command {
@@ -26,6 +34,8 @@ struct redis_command {
     str bytes;     /* RESP, borrowed until `done`: redis_format() */
     uint32_t slot; /* redis_slot() of its key, or REDIS_SLOT_ANY */
     enum redis_lane lane;
+    enum redis_shape shape;
+    uint32_t elements;
     /* The reply holds until `done` returns; NULL unless REDIS_ANSWERED. */
     void (*done)(struct redis_command *command, enum redis_outcome outcome, const redisReply *reply);
     void *user;
@@ -63,6 +73,9 @@ bool redis_reply_is(const redisReply *reply, const char *word);
 /* The words of an error reply, as one line of printable UTF-8. */
 #define REDIS_WORDS_MAX 256
 void redis_reply_words(const redisReply *reply, char out[static REDIS_WORDS_MAX]);
+
+/* Of the shape that the command expects. */
+bool redis_reply_fits(const struct redis_command *command, const redisReply *reply);
 
 /* What to tell a client about an outcome that is not an answer: UNAVAILABLE. */
 status redis_outcome_error(enum redis_outcome outcome, struct error *error);

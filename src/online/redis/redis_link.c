@@ -253,6 +253,12 @@ static bool take_reply(struct redis_link *link, const redisReply *reply)
         command->drops_reply = false;
         return true;
     }
+    if (unlikely(!redis_reply_fits(command, reply))) {
+        error_set(&error, STATUS_UNAVAILABLE, "store_protocol",
+                  "it answers something else than what was asked");
+        fail_connection(link, &error);
+        return false;
+    }
     take_first(&link->sent);
     link->answered++;
     finish(link, command, REDIS_ANSWERED, reply);

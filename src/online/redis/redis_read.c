@@ -132,6 +132,8 @@ static bool format_id(struct read_state *state, uint32_t number, str tail, struc
         .command = {.bytes = buffer_str(&bytes),
                     .slot = redis_slot(key),
                     .lane = REDIS_LANE_READ,
+                    .shape = is_all ? REDIS_SHAPE_ANY : REDIS_SHAPE_ARRAY,
+                    .elements = state->columns.count + 1,
                     .done = id_done},
         .state = state,
         .key = key,

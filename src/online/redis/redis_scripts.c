@@ -103,6 +103,7 @@ static void send_call(struct redis_call *call)
         .bytes = buffer_str(&call->bytes),
         .slot = call->command.slot,
         .lane = REDIS_LANE_WRITE,
+        .shape = REDIS_SHAPE_CODE,
         .done = call_done,
     };
     redis_client_submit(call->client, &call->command);
