@@ -294,7 +294,9 @@ static int load(struct bench *bench)
     status done = bench_target_find(client_server(bench->client), &target, &bench->error);
     if (status_is_ok(done))
         done = prepare(bench, &target);
-    if (status_is_ok(done) && !interrupt_asked())
+    if (status_is_ok(done) && interrupt_asked())
+        done = error_set(&bench->error, STATUS_IO, "bench", "interrupted before the load began");
+    if (status_is_ok(done))
         done = measure(bench, &target);
     if (status_is_ok(done))
         return report(bench);
@@ -362,7 +364,7 @@ static int compare(struct bench *bench)
     return outcome;
 }
 
-static int bench(struct bench *bench)
+static int run_bench(struct bench *bench)
 {
     if (!bench_options_take(bench->arguments, &bench->options))
         return CLI_USAGE;
@@ -392,7 +394,7 @@ int cli_bench(int argc, char **argv)
     if (result != CLI_CONTINUE)
         return result;
     error_clear(&state.error);
-    result = bench(&state);
+    result = run_bench(&state);
     client_destroy(state.client);
     cli_arguments_fini(&arguments);
     return result;
