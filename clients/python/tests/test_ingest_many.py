@@ -128,6 +128,8 @@ def test_columns_are_chosen_and_checked(store, new_id):
     with pytest.raises(featured.InvalidRequest, match="junk") as caught:
         store.ingest_many(data, id_column="user")
     assert not isinstance(caught.value, IngestStopped)
+    with pytest.raises(ValueError, match="twice"):
+        store.ingest_many(pd.DataFrame([["u", 1, 2]], columns=["entity_id", "n", "n"]))
     for wrong in ({"entity_id": "u"}, [1], 7):
         with pytest.raises(TypeError):
             store.ingest_many(wrong)

@@ -68,6 +68,8 @@ class Layout:
 
     def columns_of(self, names: List[str]) -> Tuple[Optional[str], List[str]]:
         """The column of event times and those of features among these columns."""
+        if len(set(names)) < len(names):
+            raise ValueError(f"a column is there twice: {names}")
         if self.id not in names:
             raise ValueError(f"no column {self.id!r} (id_column) among {names}")
         if self.time is not None and self.time not in names:

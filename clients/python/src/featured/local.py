@@ -37,7 +37,6 @@ class LocalServer:
         self.url = url
         self._log = log
         self._process = process
-        self._owner = os.getpid()
         self._stores: List[FeatureStore] = []
         atexit.register(self.stop)
 
@@ -71,9 +70,7 @@ class LocalServer:
 
     def stop(self) -> None:
         """Ends it after the requests under way, and removes its temporary directory. May be called again.
-        In a forked child it does nothing: the server is its parent's."""
-        if os.getpid() != self._owner:
-            return
+        In a forked child the server goes on: it waits for the end of a pipe that the parent holds too."""
         atexit.unregister(self.stop)
         for store in self._stores:
             store.close()
