@@ -8,7 +8,8 @@ import dataclasses
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ._values import event_time, id_of, is_missing, to_json
 from ._wire import CSV, NDJSON

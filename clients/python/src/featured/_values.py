@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import operator
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
-from typing import Any, Iterable, List, Mapping, Optional, Sequence, SupportsIndex, Union
+from typing import Any, Iterable, List, Optional, Sequence, SupportsIndex, Union
 
 Value = Union[None, bool, int, float, str, datetime, Sequence[float], Mapping[str, Any], Sequence[Any]]
 EventTime = Union[None, int, str, datetime]
