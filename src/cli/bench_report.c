@@ -8,6 +8,7 @@
 #include "cli/terminal.h"
 
 #define ROWS_MAX 24u
+#define PERCENTILE_COLUMNS 100u /* of their whole table */
 #define BAR_COLUMNS_MIN 10u
 #define BAR_COLUMNS_MAX 60u
 #define ROW_FIXED_COLUMNS 34u /* of a row of the histogram: all but its bar */
@@ -155,13 +156,23 @@ static int kinds_used(const struct bench_result *result)
     return used;
 }
 
+/* A narrow terminal goes without p75 and p95. */
+static bool has_room(const struct bench_page *page, size_t percentile)
+{
+    double share = BENCH_PERCENTILE_LIST[percentile].share;
+    return page->columns >= PERCENTILE_COLUMNS || (share != 0.75 && share != 0.95);
+}
+
 static void append_percentile_row(struct buffer *out, const char *name,
-                                  const struct hdr_histogram *latency)
+                                  const struct hdr_histogram *latency,
+                                  const struct bench_page *page)
 {
     buffer_append_format(out, "%-9s", name);
     append_count_right(out, latency->count, 11);
     for (size_t i = 0; i < BENCH_PERCENTILES; i++) {
         double share = BENCH_PERCENTILE_LIST[i].share;
+        if (!has_room(page, i))
+            continue;
         if (bench_percentile_is_known(latency, share))
             append_duration_right(out, (double)hdr_histogram_quantile_ns(latency, share), 10);
         else
@@ -174,14 +185,16 @@ static void append_percentiles(struct buffer *out, const struct bench_result *re
                                const struct bench_page *page)
 {
     buffer_append_format(out, "\n%s%-9s%11s", page->bold, "latency", "requests");
-    for (size_t i = 0; i < BENCH_PERCENTILES; i++)
-        buffer_append_format(out, "%10s", BENCH_PERCENTILE_LIST[i].label);
+    for (size_t i = 0; i < BENCH_PERCENTILES; i++) {
+        if (has_room(page, i))
+            buffer_append_format(out, "%10s", BENCH_PERCENTILE_LIST[i].label);
+    }
     buffer_append_format(out, "%s\n", page->plain);
     for (int i = 0; i < BENCH_KINDS && kinds_used(result) > 1; i++) {
         if (result->latency[i].count > 0)
-            append_percentile_row(out, BENCH_KIND_NAMES[i], &result->latency[i]);
+            append_percentile_row(out, BENCH_KIND_NAMES[i], &result->latency[i], page);
     }
-    append_percentile_row(out, "all", &result->all);
+    append_percentile_row(out, "all", &result->all, page);
 }
 
 /* Bounds in the preferred numbers of Renard's series: 10, 5, 2 or 1 a decade, as many as fit. */
@@ -250,9 +263,11 @@ static void append_histogram(struct buffer *out, const struct bench_result *resu
     for (unsigned i = 0; i < rows.count; i++) {
         append_duration_right(out, rows.low_ns * pow(rows.step, i), 9);
         append_count_right(out, counts[i], 13);
-        buffer_append_format(out, "%8.3f %% ", 100 * (double)counts[i] / (double)latency->count);
-        if (counts[i] > 0)
+        buffer_append_format(out, "%8.3f %%", 100 * (double)counts[i] / (double)latency->count);
+        if (counts[i] > 0) {
+            buffer_append_char(out, ' ');
             append_bar(out, page, (double)counts[i] / (double)most, columns);
+        }
         buffer_append_char(out, '\n');
     }
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/json_string.h"
+#include "cli/terminal.h"
 
 #define FORMAT_VERSION 1
 #define BUSY_SHARE 0.9         /* of a core: beyond, the generator has nothing left */
@@ -62,10 +63,16 @@ const char *bench_result_bottleneck(const struct bench_result *result)
     return NULL;
 }
 
+/* A file's name need not be UTF-8, and a text may have been cut in the middle of a character. */
 static void append_text(struct buffer *out, const char *key, const char *value)
 {
+    struct buffer safe;
+    buffer_init(&safe, BENCH_TEXT_MAX * JSON_ESCAPE_MAX);
+    terminal_append_safe(&safe, str_from_cstr(value));
     buffer_append_format(out, "\"%s\":", key);
-    json_append_string(out, str_from_cstr(value));
+    json_append_string(out, buffer_str(&safe));
+    out->failed |= safe.failed;
+    buffer_fini(&safe);
 }
 
 static void append_latency(struct buffer *out, const struct hdr_histogram *latency)

@@ -140,7 +140,7 @@ static void durations_have_three_digits(void **state)
 static void the_page_counts_every_value_once(void **state)
 {
     struct bench_page page = {
-        .columns = 100, .bold = "", .yellow = "", .red = "", .green = "", .plain = ""};
+        .columns = 80, .bold = "", .yellow = "", .red = "", .green = "", .plain = ""};
     uint64_t total = 0;
     (void)state;
     for (uint64_t ns = 1; ns < UINT64_C(2000000000000); ns *= 3)
@@ -155,6 +155,7 @@ static void the_page_counts_every_value_once(void **state)
         char unit[8];
         unsigned long long count;
         double percent;
+        assert_true(line[0] != 'l' || strncmp(line, "latency ", 8) != 0 || strlen(line) == 80);
         if (line[0] == ' ' &&
             sscanf(line, "%lf %7s %llu %lf %%", &value, unit, &count, &percent) == 4)
             total += count;
