@@ -33,8 +33,8 @@ IDS = [PREFIX + rest for rest in ("1", "2", "3", "a:b", "a:b:features", "{tag}x"
 TEXTS = ["", "x", "nan", "007", "42", "-1.5e3", "true", "null", "[1]", "\x00", "a\x00b", 'q"u\\o\n\r\t', "ü€😀",
          "a,b", '"', "'", " lead", "\ufeffbom", "\x7f\x1f", "\u2028", "long " * 40, "y" * 3000, "__event_times",
          "2026-01-02T03:04:05Z"]
-FLOATS = [0.0, -0.0, 1.0, 0.1, 1e-7, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, -1e300, 1e16, 123456789.125,
-          9007199254740993.0, 1e22, -2.5]
+FLOATS = [0.0, -0.0, 1.0, 0.1, 1e-7, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, -1e300, 1e16,
+          123456789.125, 9007199254740993.0, 1e22, -2.5]
 INTS = [0, 1, -1, 25, 2**31, -2**31, 2**53 + 1, 2**63 - 1, -2**63, 10**18]
 JSONS = [{}, [], None, 1, "x", {"a": [1, None, {"b": "\x00ü"}]}, [[[]]], {"z": 1, "a": 2}, True, 1.5, -0.0,
          {"": ""}, "y" * 500, [12345678901234567890], 1e400 and 2**64]
@@ -104,7 +104,8 @@ class Chooser:
         if self.chance(0.2):
             body |= {"min_value": 1, "max_value": 5.5, "mean_value": 2, "std_dev": 0.5}
         if self.chance(0.2):
-            body |= {"tags": {"team": self.one(["x", 7])}, "feature_group": "g", "description": self.one(TEXTS[8:14])}
+            body |= {"tags": {"team": self.one(["x", 7])}, "feature_group": "g",
+                     "description": self.one(TEXTS[8:14])}
         if self.chance(0.02):
             body["ttl_seconds"] = self.one([-1, 2**62, "x"])
         return body
@@ -122,7 +123,8 @@ class Chooser:
     def activate(self):
         name = self.one(list(self.features) or self.names_used)
         versions = self.features.get(name, {}).get("versions", [1])
-        return {"do": "activate", "name": name, "version": self.random.randint(1, len(versions) + (self.chance(0.1)))}
+        number = self.random.randint(1, len(versions) + self.chance(0.1))
+        return {"do": "activate", "name": name, "version": number}
 
     def delete(self):
         return {"do": "delete", "name": self.one(list(self.features) or self.names_used), "force": self.chance(0.7)}
