@@ -309,6 +309,34 @@ static int ingest_files(struct ingest *ingest)
     return result;
 }
 
+static bool take_part_size(struct ingest *ingest)
+{
+    const char *text = cli_argument(ingest->arguments, "part-size");
+    if (units_parse_size(str_from_cstr(text), &ingest->part_bytes) &&
+        ingest->part_bytes >= PART_BYTES_MIN)
+        return true;
+    (void)cli_argument_refuse(ingest->arguments, "part-size", UNITS_SIZE_ACCEPTED ", at least 1k");
+    return false;
+}
+
+static int ingest_arguments(struct ingest *ingest)
+{
+    const char *redis = cli_argument(ingest->arguments, "from-redis");
+    if (!check_operands(ingest->arguments) || !take_part_size(ingest))
+        return CLI_USAGE;
+    if (!status_is_ok(client_create(cli_argument(ingest->arguments, "server"), &ingest->client,
+                                    &ingest->error))) {
+        cli_complain(&CLI_INGEST, "%s", ingest->error.detail);
+        return CLI_USAGE;
+    }
+    if (redis != NULL)
+        return ingest_from_redis(redis, ingest->client);
+    if (!check_formats(ingest->arguments))
+        return CLI_USAGE;
+    build_target(ingest);
+    return ingest_files(ingest);
+}
+
 static int run(int argc, char **argv)
 {
     struct cli_arguments arguments;
@@ -320,22 +348,7 @@ static int run(int argc, char **argv)
     client_answer_init(&ingest.answer);
     buffer_init(&ingest.target, TARGET_BYTES_MAX);
     buffer_init(&ingest.messages, MESSAGES_BYTES_MAX);
-    result = CLI_USAGE;
-    if (!check_operands(&arguments))
-        ;
-    else if (!units_parse_size(str_from_cstr(cli_argument(&arguments, "part-size")),
-                               &ingest.part_bytes) ||
-             ingest.part_bytes < PART_BYTES_MIN)
-        (void)cli_argument_refuse(&arguments, "part-size", UNITS_SIZE_ACCEPTED ", at least 1k");
-    else if (!status_is_ok(
-                 client_create(cli_argument(&arguments, "server"), &ingest.client, &ingest.error)))
-        cli_complain(&CLI_INGEST, "%s", ingest.error.detail);
-    else if (cli_argument(&arguments, "from-redis") != NULL)
-        result = ingest_from_redis(cli_argument(&arguments, "from-redis"), ingest.client);
-    else if (check_formats(&arguments)) {
-        build_target(&ingest);
-        result = ingest_files(&ingest);
-    }
+    result = ingest_arguments(&ingest);
     buffer_fini(&ingest.messages);
     buffer_fini(&ingest.target);
     client_answer_fini(&ingest.answer);
