@@ -1,6 +1,7 @@
 """A server of one's own: starts, says why not, and ends with its process, however that ends."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,28 +139,31 @@ def test_ends_with_the_process(ending):
         env={**os.environ, "PYTHONPATH": PACKAGE},
         start_new_session=True,
     ) as process:
-        url = process.stdout.readline().split()[0]
-        (server,) = processes_of(url)
-        directory = Path(os.readlink(f"/proc/{server}/cwd"))
-        keeper = int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1])
-        process.stdin.write("\n")
-        process.stdin.flush()
-        await_gone(process.pid)
-        await_gone(server)
-        await_gone(keeper)
-        assert not directory.exists()
         try:
-            os.killpg(process.pid, signal.SIGKILL)  # the child that sleeps
-        except ProcessLookupError:
-            pass
+            url = process.stdout.readline().split()[0]
+            (server,) = processes_of(url)
+            directory = Path(os.readlink(f"/proc/{server}/cwd"))
+            keeper = int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1])
+            process.stdin.write("\n")
+            process.stdin.flush()
+            for pid in (process.pid, server, keeper):
+                await_gone(pid)
+            assert not directory.exists()
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)  # the child that sleeps
+            except ProcessLookupError:
+                pass
 
 
 def test_ends_when_its_keeper_is_killed():
     server = featured.start()
     (pid,) = processes_of(server.url)
+    directory = Path(os.readlink(f"/proc/{pid}/cwd"))
     os.kill(server._process.pid, signal.SIGKILL)
     await_gone(pid)
     server.stop()
+    shutil.rmtree(directory)  # nobody is left to do it
 
 
 def test_lives_on_when_the_thread_that_started_it_ends():
