@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -95,9 +96,11 @@ def test_settings_of_the_shell_are_for_other_servers(monkeypatch, tmp_path):
         ({"timeout": 0}, "not ready after 0 s"),
     ],
 )
-def test_why_it_does_not_start(options, words):
+def test_why_it_does_not_start(options, words, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(featured.StartError, match=words):
         featured.start(**options)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_program(monkeypatch, tmp_path):

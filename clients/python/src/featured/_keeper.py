@@ -39,8 +39,8 @@ def await_end(server: "subprocess.Popen[bytes]", ended: int) -> None:
             return
 
 
-def main() -> int:
-    directory, command = sys.argv[1], sys.argv[2:]
+def keep(command: "list[str]") -> int:
+    """Runs the server to its end; its exit status as a shell has it."""
     ended, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
@@ -60,9 +60,15 @@ def main() -> int:
     except subprocess.TimeoutExpired:
         server.kill()
         status = server.wait()
+    return status if status >= 0 else 128 - status
+
+
+def main() -> int:
+    directory, command = sys.argv[1], sys.argv[2:]
+    status = keep(command)
     if directory:
         shutil.rmtree(directory, ignore_errors=True)
-    return status if status >= 0 else 128 - status
+    return status
 
 
 if __name__ == "__main__":
