@@ -1,5 +1,8 @@
-/* The ids of one entity: SCAN over one master after the other. A cursor is "MASTER:CURSOR:REVISION"; with
- * another revision of the topology the walk begins anew, so that no id is passed over. */
+/* The ids of one entity: SCAN over one master after the other. A cursor is
+ * "MASTER:CURSOR:REVISION:RUN". So that no id is passed over, the walk begins anew with another
+ * revision of the topology, and a master's part of it where another process answers than the one
+ * that gave CURSOR: each hashes its keys with a seed of its own, whether Redis was restarted or a
+ * replica took over its address. */
 #include <stdio.h>
 
 #include "base/compiler.h"
@@ -7,6 +10,14 @@
 
 #define SCAN_COUNT_MIN 100u
 #define SCAN_COUNT_MAX 10000u
+#define RUN_ID_MAX 40u /* hexadecimal digits */
+
+/* In one script, for the id has to be that of the process that scans, whatever happens to the
+ * connection in between. ARGV: run id, cursor, pattern, count. Answer: {run id, {cursor, keys}}. */
+#define SCAN_SCRIPT                                                                                \
+    "local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''\n"               \
+    "local cursor = run == ARGV[1] and ARGV[2] or '0'\n"                                           \
+    "return {run, redis.call('SCAN', cursor, 'MATCH', ARGV[3], 'COUNT', ARGV[4], 'TYPE', 'hash')}"
 
 struct scan_state {
     struct redis_command command; /* first */
@@ -24,7 +35,16 @@ static status invalid_cursor(struct error *error)
                      "the cursor is none of this store's; begin without one");
 }
 
-static status parse_cursor(str cursor, struct scan_state *state, str *node_cursor,
+static bool is_run_id(str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == '\0' || strchr("0123456789abcdef", text.data[i]) == NULL)
+            return false;
+    }
+    return text.len > 0 && text.len <= RUN_ID_MAX;
+}
+
+static status parse_cursor(str cursor, struct scan_state *state, str *node_cursor, str *run,
                            struct error *error)
 {
     uint64_t master = 0;
@@ -32,17 +52,20 @@ static status parse_cursor(str cursor, struct scan_state *state, str *node_curso
     uint64_t number = 0;
     str rest = cursor;
     *node_cursor = STR("0");
+    *run = STR("");
     if (cursor.len == 0)
         return OK;
     str first = str_split(rest, ':', &rest);
     str second = str_split(rest, ':', &rest);
+    str third = str_split(rest, ':', &rest);
     if (!str_to_uint64(first, &master) || !str_to_uint64(second, &number) ||
-        !str_to_uint64(rest, &revision) || master > REDIS_SLOTS)
+        !str_to_uint64(third, &revision) || !is_run_id(rest) || master > REDIS_SLOTS)
         return invalid_cursor(error);
     if (revision != state->revision || master >= state->masters)
         return OK;
     state->master = (uint32_t)master;
     *node_cursor = second;
+    *run = rest;
     return OK;
 }
 
@@ -64,7 +87,7 @@ static bool match_pattern(str entity_name, struct arena *arena, str *out)
     return true;
 }
 
-static bool format_command(struct scan_state *state, str node_cursor)
+static bool format_command(struct scan_state *state, str node_cursor, str run)
 {
     struct arena *arena = state->scan->arena;
     uint32_t limit = state->scan->limit;
@@ -75,8 +98,13 @@ static bool format_command(struct scan_state *state, str node_cursor)
     int count_len = snprintf(count, sizeof(count), "%u", limit);
     if (!match_pattern(state->entity_name, arena, &pattern))
         return false;
-    str arguments[] = {STR("SCAN"),  node_cursor, STR("MATCH"), pattern,
-                       STR("COUNT"), str_of(count, (size_t)count_len), STR("TYPE"), STR("hash")};
+    str arguments[] = {STR("EVAL"),
+                       STR(SCAN_SCRIPT),
+                       STR("0"),
+                       run,
+                       node_cursor,
+                       pattern,
+                       str_of(count, (size_t)count_len)};
     return redis_format(arena, arguments, ARRAY_LEN(arguments), &state->command.bytes);
 }
 
@@ -101,22 +129,41 @@ static status take_ids(struct scan_state *state, const redisReply *keys)
     return OK;
 }
 
+static status not_a_page(struct error *error)
+{
+    return error_set(error, STATUS_UNAVAILABLE, "store_protocol",
+                     "the online store answered INFO or SCAN with something else");
+}
+
+static bool is_answer(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        reply->element[0]->type != REDIS_REPLY_STRING ||
+        reply->element[1]->type != REDIS_REPLY_ARRAY)
+        return false;
+    const redisReply *page = reply->element[1];
+    return page->elements == 2 && page->element[0]->type == REDIS_REPLY_STRING &&
+           page->element[1]->type == REDIS_REPLY_ARRAY;
+}
+
 static status take_answer(struct scan_state *state, const redisReply *reply)
 {
     struct online_scan *scan = state->scan;
     uint64_t cursor;
-    char text[64];
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        reply->element[0]->type != REDIS_REPLY_STRING ||
-        reply->element[1]->type != REDIS_REPLY_ARRAY ||
-        !str_to_uint64(str_of(reply->element[0]->str, reply->element[0]->len), &cursor))
-        return error_set(&scan->error, STATUS_UNAVAILABLE, "store_protocol",
-                         "the online store answered SCAN with something else");
-    TRY(take_ids(state, reply->element[1]));
+    char text[128];
+    if (!is_answer(reply))
+        return not_a_page(&scan->error);
+    const redisReply *page = reply->element[1];
+    str run = str_of(reply->element[0]->str, reply->element[0]->len);
+    if (!is_run_id(run) ||
+        !str_to_uint64(str_of(page->element[0]->str, page->element[0]->len), &cursor))
+        return not_a_page(&scan->error);
+    TRY(take_ids(state, page->element[1]));
     if (cursor == 0 && ++state->master >= state->masters)
         return OK;
-    int len = snprintf(text, sizeof(text), "%u:%llu:%llu", state->master,
-                       (unsigned long long)cursor, (unsigned long long)state->revision);
+    int len =
+        snprintf(text, sizeof(text), "%u:%llu:%llu:%.*s", state->master, (unsigned long long)cursor,
+                 (unsigned long long)state->revision, STR_ARG(run));
     return arena_copy_str(scan->arena, str_of(text, (size_t)len), &scan->next_cursor)
                ? OK
                : redis_no_memory(&scan->error);
@@ -136,7 +183,7 @@ static void scan_done(struct redis_command *command, enum redis_outcome outcome,
 
 static status begin(struct redis_loop *on, struct online_scan *scan, struct scan_state **out)
 {
-    str node_cursor;
+    str node_cursor, run;
     TRY(redis_loop_check(on, &scan->error));
     struct scan_state *state = arena_alloc_zero(scan->arena, sizeof(*state));
     if (state == NULL)
@@ -149,10 +196,10 @@ static status begin(struct redis_loop *on, struct online_scan *scan, struct scan
     state->masters = redis_client_masters(on->client, &state->revision);
     if (state->masters == 0)
         return redis_outcome_error(REDIS_REFUSED, &scan->error);
-    TRY(parse_cursor(scan->cursor, state, &node_cursor, &scan->error));
-    state->command = (struct redis_command){
-        .slot = REDIS_SLOT_ANY, .lane = REDIS_LANE_WRITE, .done = scan_done};
-    if (!format_command(state, node_cursor))
+    TRY(parse_cursor(scan->cursor, state, &node_cursor, &run, &scan->error));
+    state->command =
+        (struct redis_command){.slot = REDIS_SLOT_ANY, .lane = REDIS_LANE_WRITE, .done = scan_done};
+    if (!format_command(state, node_cursor, run))
         return redis_no_memory(&scan->error);
     *out = state;
     return OK;

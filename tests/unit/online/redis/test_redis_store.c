@@ -415,7 +415,7 @@ static void test_scan(void **state)
     enum { IDS = 500 };
     bool seen[IDS] = {false};
     str cursor = STR("");
-    char kept[64];
+    char kept[128];
     uint32_t feature = store_add("user", DATA_TYPE_INT, 0);
     char id[16];
     for (int i = 0; i < IDS; i++) {
