@@ -38,8 +38,8 @@ static void finish(struct export_reader *reader, status result, uint32_t row_cou
 {
     reader->status = result;
     reader->row_count = row_count;
-    reader->has_ended = status_is_ok(result) && row_count == 0 &&
-                        (reader->scanned_all || reader->ids_left == 0);
+    reader->has_ended =
+        status_is_ok(result) && row_count == 0 && (reader->scanned_all || reader->ids_left == 0);
     reader->done(reader);
 }
 
