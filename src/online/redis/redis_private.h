@@ -47,8 +47,9 @@ struct redis_loop {
     struct error reach_error;
     pthread_mutex_t statistics_lock;
     struct redis_deltas deltas; /* under the lock */
-    struct loop_task task;      /* start, and drain */
-    struct loop_task reached;   /* tells loop 0, once */
+    struct loop_task start;
+    struct loop_task end;     /* may be posted before `start` has run */
+    struct loop_task reached; /* tells loop 0, once */
     bool has_reached;
 };
 

@@ -172,7 +172,7 @@ static void tick(uv_timer_t *timer)
 
 static void start_loop(struct loop_task *task)
 {
-    struct redis_loop *on = CONTAINER_OF(task, struct redis_loop, task);
+    struct redis_loop *on = CONTAINER_OF(task, struct redis_loop, start);
     const struct redis_store_options *options = &on->store->options;
     struct redis_client_options client = {
         .loop = on->loop,
@@ -203,8 +203,8 @@ void redis_store_start(struct online_store *of)
     store->tick.data = store;
     ASSERT(uv_timer_start(&store->tick, tick, 0, REDIS_TICK_MS) == 0);
     for (unsigned i = 0; i < store->options.loop_count; i++) {
-        store->loops[i].task.run = start_loop;
-        loop_post(store->loops[i].loop, &store->loops[i].task);
+        store->loops[i].start.run = start_loop;
+        loop_post(store->loops[i].loop, &store->loops[i].start);
     }
 }
 
@@ -226,7 +226,7 @@ static void client_closed(void *user)
 
 static void end_loop(struct loop_task *task)
 {
-    struct redis_loop *on = CONTAINER_OF(task, struct redis_loop, task);
+    struct redis_loop *on = CONTAINER_OF(task, struct redis_loop, end);
     struct redis_client *client = on->client;
     on->client = NULL;
     if (client != NULL)
@@ -239,8 +239,8 @@ static void tick_closed(uv_handle_t *handle)
 {
     struct redis_store *store = handle->data;
     for (unsigned i = 0; i < store->options.loop_count; i++) {
-        store->loops[i].task.run = end_loop;
-        loop_post(store->loops[i].loop, &store->loops[i].task);
+        store->loops[i].end.run = end_loop;
+        loop_post(store->loops[i].loop, &store->loops[i].end);
     }
 }
 
