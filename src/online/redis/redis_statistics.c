@@ -216,6 +216,8 @@ static void send_request(struct redis_keeper *keeper)
     keeper->waiting = NULL;
     if (!reserve_ids(keeper, count) || count > UINT32_MAX) {
         answer_all(keeper, false);
+        if (keeper->drained != NULL)
+            go_on(keeper); /* as often as is tried, then without */
         return;
     }
     for (const struct reading *reading = keeper->asking; reading; reading = reading->next) {
