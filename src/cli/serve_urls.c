@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "registry/postgres/postgres_url.h"
 
 #define TOO_LONG "expected at most 4095 bytes"
@@ -18,6 +19,7 @@ static void hide(const char *text)
 /* False: it is too long. */
 static bool take_text(const char *url, char out[SERVE_URL_MAX])
 {
+    ASSERT(url != NULL);
     bool fits = strlen(url) < SERVE_URL_MAX;
     snprintf(out, SERVE_URL_MAX, "%s", url);
     hide(url);
