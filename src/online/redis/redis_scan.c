@@ -15,7 +15,8 @@
 /* In one script, for the id has to be that of the process that scans, whatever happens to the
  * connection in between. ARGV: run id, cursor, pattern, count. Answer: {run id, {cursor, keys}}. */
 #define SCAN_SCRIPT                                                                                \
-    "local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''\n"               \
+    "local info = redis.pcall('INFO', 'server')\n"                                                 \
+    "local run = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''\n"            \
     "local cursor = run == ARGV[1] and ARGV[2] or '0'\n"                                           \
     "return {run, redis.call('SCAN', cursor, 'MATCH', ARGV[3], 'COUNT', ARGV[4], 'TYPE', 'hash')}"
 
@@ -155,6 +156,10 @@ static status take_answer(struct scan_state *state, const redisReply *reply)
         return not_a_page(&scan->error);
     const redisReply *page = reply->element[1];
     str run = str_of(reply->element[0]->str, reply->element[0]->len);
+    if (run.len == 0)
+        return error_set(&scan->error, STATUS_UNAVAILABLE, "store_credentials",
+                         "Redis does not tell its run_id, without which ids could be passed over "
+                         "unnoticed: allow its user the command INFO");
     if (!is_run_id(run) ||
         !str_to_uint64(str_of(page->element[0]->str, page->element[0]->len), &cursor))
         return not_a_page(&scan->error);

@@ -99,6 +99,19 @@ static void test_a_restarted_redis_begins_anew(void **state)
     expect_all_seen();
 }
 
+static void test_without_the_right_to_ask_for_the_run(void **state)
+{
+    (void)state;
+    struct online_scan scan = {.entity_name = STR("user"), .limit = 100};
+    fill();
+    store_redis("ACL SETUSER default -info");
+    store_scan(&scan);
+    assert_int_equal(scan.status.code, STATUS_UNAVAILABLE);
+    assert_non_null(strstr(scan.error.detail, "INFO"));
+    store_redis("ACL SETUSER default +info");
+    assert_true(read_page());
+}
+
 static void expect_refused(const char *text)
 {
     struct online_scan scan = {.entity_name = STR("user"), .cursor = str_from_cstr(text)};
@@ -133,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCAN_TEST(test_one_process_goes_on),
         SCAN_TEST(test_a_restarted_redis_begins_anew),
+        SCAN_TEST(test_without_the_right_to_ask_for_the_run),
         SCAN_TEST(test_what_is_no_cursor_is_refused),
     };
     if (!redis_server_is_installed()) {
