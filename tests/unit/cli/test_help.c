@@ -47,7 +47,7 @@ static void the_table_is_whole(void **state)
                 assert_string_not_equal(option->name, command->options[j].name);
         }
     }
-    assert_null(cli_find_command("bench"));
+    assert_null(cli_find_command("serv"));
     assert_null(cli_find_command(""));
 }
 
