@@ -17,7 +17,6 @@
     30                 /* connecting, and each answer: a script under way elsewhere may hold it up \
                         */
 #define WORDS_MAX 8192 /* of one command */
-#define SAID_MAX 500u  /* bytes of an error answer that are shown */
 #define SAID_BYTES_MAX 4096u
 
 bool redis_masters_is_url(const char *text)
@@ -62,39 +61,53 @@ status redis_master_reply(struct redis_master *node, redisReply **out, struct er
     return OK;
 }
 
-status redis_master_refused(const struct redis_master *node, const redisReply *reply,
-                            struct error *error)
+static status refused(const struct redis_master *node, const redisReply *reply, str secret,
+                      struct error *error)
 {
+    char words[REDIS_WORDS_MAX];
     struct buffer said;
+    redis_reply_words_without(reply, secret, words);
     buffer_init(&said, SAID_BYTES_MAX);
-    str text = redis_reply_str(reply);
-    terminal_append_safe(&said, str_of(text.data, text.len < SAID_MAX ? text.len : SAID_MAX));
+    terminal_append_safe(&said, str_from_cstr(words));
     status result = error_set(error, STATUS_UNAVAILABLE, "redis", "%s answers: %.*s", node->name,
                               STR_ARG(buffer_str(&said)));
     buffer_fini(&said);
     return result;
 }
 
-status redis_master_call(struct redis_master *node, int count, const str *words, redisReply **out,
-                         struct error *error)
+status redis_master_refused(const struct redis_master *node, const redisReply *reply,
+                            struct error *error)
+{
+    return refused(node, reply, STR(""), error);
+}
+
+static status call(struct redis_master *node, int count, const str *words, str secret,
+                   redisReply **out, struct error *error)
 {
     redisReply *reply;
     TRY(redis_master_queue(node, count, words, error));
     TRY(redis_master_reply(node, &reply, error));
     if (reply->type == REDIS_REPLY_ERROR) {
-        status refused = redis_master_refused(node, reply, error);
+        status result = refused(node, reply, secret, error);
         freeReplyObject(reply);
-        return refused;
+        return result;
     }
     *out = reply;
     return OK;
 }
 
-/* A command whose answer is only that it worked. */
-static status order(struct redis_master *node, int count, const str *words, struct error *error)
+status redis_master_call(struct redis_master *node, int count, const str *words, redisReply **out,
+                         struct error *error)
 {
-    redisReply *reply;
-    TRY(redis_master_call(node, count, words, &reply, error));
+    return call(node, count, words, STR(""), out, error);
+}
+
+/* A command whose answer is only that it worked; `secret` is not shown. */
+static status order(struct redis_master *node, int count, const str *words, str secret,
+                    struct error *error)
+{
+    redisReply *reply = NULL;
+    TRY(call(node, count, words, secret, &reply, error));
     freeReplyObject(reply);
     return OK;
 }
@@ -106,8 +119,8 @@ static status authenticate(struct redis_master *node, const struct redis_url *ur
     const str without_user[] = {words[0], words[2]};
     if (url->password[0] == '\0')
         return OK;
-    return url->user[0] != '\0' ? order(node, 3, words, error)
-                                : order(node, 2, without_user, error);
+    return url->user[0] != '\0' ? order(node, 3, words, words[2], error)
+                                : order(node, 2, without_user, words[2], error);
 }
 
 static status select_database(struct redis_master *node, const struct redis_url *url,
@@ -116,7 +129,7 @@ static status select_database(struct redis_master *node, const struct redis_url 
     char number[16];
     int len = snprintf(number, sizeof(number), "%u", url->database);
     const str words[] = {STR("SELECT"), str_of(number, (size_t)len)};
-    return url->database == 0 ? OK : order(node, 2, words, error);
+    return url->database == 0 ? OK : order(node, 2, words, STR(""), error);
 }
 
 static status begin_tls(const struct redis_masters *masters, struct redis_master *node,

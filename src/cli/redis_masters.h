@@ -43,7 +43,7 @@ MUST_CHECK status redis_master_queue(struct redis_master *node, int count, const
  * is of no more use. The caller frees it with freeReplyObject(). */
 MUST_CHECK status redis_master_reply(struct redis_master *node, redisReply **out,
                                      struct error *error);
-/* UNAVAILABLE, with what the server said in an error answer. */
+/* UNAVAILABLE, with what the server said in an error answer, but for the arguments it repeats. */
 status redis_master_refused(const struct redis_master *node, const redisReply *reply,
                             struct error *error);
 /* Both, and an error answer is a failure. */

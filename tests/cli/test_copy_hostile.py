@@ -108,6 +108,19 @@ def test_a_peer_that_makes_no_sense(here, answers):
             re.search(r"^featured ", done.stderr, re.MULTILINE) or "rows refused" in done.stdout
 
 
+@pytest.mark.parametrize("said", [
+    b"-ERR unknown command 'AUTH', with args beginning with: 'reader' 'hunter2' \r\n",
+    b"-ERR who is hunter2?\r\n"])
+def test_a_peer_that_repeats_the_password(here, said):
+    fake = FakeRedis(ANSWERS | {b"AUTH": said})
+    url = fake.url.replace("redis://", "redis://reader:hunter2@")
+    for command in (["ingest", "--from-redis", url], ["copy", "--from", url, "--to", here.url],
+                    ["copy", "--from", here.url, "--to", url]):
+        done = here.run(*command)
+        assert done.returncode == 1 and " answers: " in done.stderr
+        assert "hunter2" not in done.stderr + done.stdout
+
+
 @pytest.mark.parametrize("left", [b":-3\r\n", b":9223372036854775807\r\n", bulk(b"x")])
 def test_times_that_make_no_sense(here, left):
     fake = FakeRedis(ANSWERS | {b"PTTL": left})

@@ -125,6 +125,20 @@ void redis_reply_words(const redisReply *reply, char out[static REDIS_WORDS_MAX]
     clean(has_words ? str_of(reply->str, reply->len) : STR("no words"), out);
 }
 
+void redis_reply_words_without(const redisReply *reply, str secret,
+                               char out[static REDIS_WORDS_MAX])
+{
+    static const char ARGUMENTS[] = ", with args";
+    bool has_words = reply->str != NULL;
+    str words = has_words ? str_of(reply->str, reply->len) : STR("no words");
+    const char *end = memmem(words.data, words.len, ARGUMENTS, sizeof(ARGUMENTS) - 1);
+    if (end != NULL)
+        words.len = (size_t)(end - words.data);
+    if (secret.len > 0 && str_contains(words, secret))
+        words = STR("its words are not shown: they hold the password");
+    clean(words, out);
+}
+
 bool redis_reply_is(const redisReply *reply, const char *word)
 {
     size_t len = strlen(word);

@@ -73,6 +73,10 @@ bool redis_reply_is(const redisReply *reply, const char *word);
 /* The words of an error reply, as one line of printable UTF-8. */
 #define REDIS_WORDS_MAX 256
 void redis_reply_words(const redisReply *reply, char out[static REDIS_WORDS_MAX]);
+/* The same, without the arguments that a server repeats when it does not know their command, and no
+ * words at all if they hold `secret` nevertheless (empty: there is none). */
+void redis_reply_words_without(const redisReply *reply, str secret,
+                               char out[static REDIS_WORDS_MAX]);
 
 /* Of the shape that the command expects. */
 bool redis_reply_fits(const struct redis_command *command, const redisReply *reply);

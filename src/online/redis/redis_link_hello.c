@@ -134,25 +134,13 @@ static str mode_in_info(const redisReply *reply)
     return str_of(found, strcspn(found, "\r\n"));
 }
 
-/* Who does not know a command repeats its arguments: the password is one. */
-static void hide_arguments(const struct redis_link *link, char words[static REDIS_WORDS_MAX])
-{
-    const char *password = link->options.url->password;
-    char *arguments = strstr(words, ", with args");
-    if (arguments)
-        *arguments = '\0';
-    if (password[0] != '\0' && strstr(words, password))
-        strcpy(words, "its words are not shown: they hold the password");
-}
-
 /* Which failure it is decides when it is tried again. */
 static void fail(struct redis_link *link, const char *type, const char *what,
                  const redisReply *reply)
 {
     struct error error;
     char words[REDIS_WORDS_MAX];
-    redis_reply_words(reply, words);
-    hide_arguments(link, words);
+    redis_reply_words_without(reply, str_from_cstr(link->options.url->password), words);
     error_set(&error, STATUS_UNAVAILABLE, type, "%s (%s)", what, words);
     redis_link_connect_next(link, &error);
 }
