@@ -46,6 +46,13 @@ struct redis_counters {
     _Atomic uint64_t pending;   /* now waiting for an answer */
 };
 
+/* Of a counter with one writer, who needs no locked instruction; `change` may be negative. */
+static inline void redis_count(_Atomic uint64_t *counter, int64_t change)
+{
+    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, value + (uint64_t)change, memory_order_relaxed);
+}
+
 struct redis_client;
 
 struct redis_client_options {

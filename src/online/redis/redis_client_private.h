@@ -112,13 +112,6 @@ struct redis_client {
     void *closed_user;
 };
 
-/* One loop writes it: no locked instruction is needed. */
-static inline void redis_count(_Atomic uint64_t *counter, int64_t change)
-{
-    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, value + (uint64_t)change, memory_order_relaxed);
-}
-
 static inline int64_t redis_now_ms(const struct redis_client *client)
 {
     return (int64_t)uv_now(&client->options.loop->uv);

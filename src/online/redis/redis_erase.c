@@ -101,7 +101,7 @@ static void take_answer(struct erase_entity *one, const redisReply *reply)
     for (size_t i = ANSWER_HEAD; i + ANSWER_PER_VALUE <= reply->elements; i += ANSWER_PER_VALUE)
         deleted += was_alive(entity, &reply->element[i], now_us);
     state->erase->values_deleted += deleted;
-    redis_count(&state->on->rows.values_erased, deleted);
+    redis_count(&state->on->rows.values_erased, (int64_t)deleted);
     if (reply->element[1]->integer == 1)
         redis_all_set_remove(state->on, entity->name, state->erase->entity_id);
 }

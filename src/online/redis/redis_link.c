@@ -95,7 +95,7 @@ static void leave_ready(struct redis_link *link)
 {
     if (link->state != REDIS_LINK_READY)
         return;
-    redis_link_count(&link->options.counters->links_ready, -1);
+    redis_count(&link->options.counters->links_ready, -1);
     if (redis_link_now_ms(link) - link->ready_ms >= REDIS_STEADY_MS)
         link->failures = 0;
 }
@@ -118,7 +118,7 @@ void redis_link_lost(struct redis_link *link, const struct error *error)
 {
     ASSERT(!link->closing);
     if (link->state == REDIS_LINK_CONNECTING)
-        redis_link_count(&link->options.counters->connect_failures, 1);
+        redis_count(&link->options.counters->connect_failures, 1);
     leave_ready(link);
     redis_link_drop_socket(link);
     describe(link, error);
@@ -160,7 +160,7 @@ bool redis_link_put(struct redis_link *link, struct redis_command *command)
     command->drops_reply = command->first.len > 0;
     command->sent_ms = redis_link_now_ms(link);
     append(&link->sent, command);
-    redis_link_count(&link->options.counters->commands, 1);
+    redis_count(&link->options.counters->commands, 1);
     if (!link->flush_is_due) {
         link->flush_is_due = true;
         redis_link_hold(link);
@@ -202,8 +202,8 @@ static void flush(struct redis_link *link)
                                           &written, &error);
     link->written += written;
     link->out_written += written;
-    redis_link_count(&counters->batches, 1);
-    redis_link_count(&counters->bytes_sent, (int64_t)written);
+    redis_count(&counters->batches, 1);
+    redis_count(&counters->bytes_sent, (int64_t)written);
     if (io == REDIS_IO_FAILED) {
         fail_write(link, &error);
         return;
@@ -295,7 +295,7 @@ static void on_readable(void *user)
             fail_connection(link, &error);
         if (io != REDIS_IO_DONE)
             return;
-        redis_link_count(&link->options.counters->bytes_received, (int64_t)len);
+        redis_count(&link->options.counters->bytes_received, (int64_t)len);
         if (!take_replies(link, str_of(bytes, len)) || len < sizeof(bytes))
             return;
     }
@@ -349,7 +349,7 @@ static void on_command_timer(uv_timer_t *timer)
             error_set(&error, STATUS_UNAVAILABLE, "store_away",
                       "a command was not answered within %lld ms",
                       (long long)link->options.timeout_ms);
-            redis_link_count(&link->options.counters->timeouts, 1);
+            redis_count(&link->options.counters->timeouts, 1);
             redis_link_lost(link, &error);
             return;
         }
@@ -364,8 +364,8 @@ void redis_link_set_ready(struct redis_link *link)
     link->state = REDIS_LINK_READY;
     link->was_ready_or_failed = true;
     link->ready_ms = redis_link_now_ms(link);
-    redis_link_count(&link->options.counters->connects, 1);
-    redis_link_count(&link->options.counters->links_ready, 1);
+    redis_count(&link->options.counters->connects, 1);
+    redis_count(&link->options.counters->links_ready, 1);
     const struct redis_socket *socket = link->socket;
     while (link->socket == socket && (command = take_first(&link->waiting)) != NULL) {
         if (!redis_link_put(link, command))
@@ -396,7 +396,7 @@ struct redis_link *redis_link_create(const struct redis_link_options *options)
     redis_link_hold(link); /* the timer */
     ASSERT(uv_timer_init(&options->loop->uv, &link->timer) == 0);
     uv_timer_start(&link->timer, on_start, 0, 0);
-    redis_link_count(&options->counters->links, 1);
+    redis_count(&options->counters->links, 1);
     return link;
 }
 
@@ -415,7 +415,7 @@ void redis_link_close(struct redis_link *link, void (*closed)(void *user), void 
     link->closed_user = user;
     leave_ready(link);
     link->state = REDIS_LINK_BACKOFF;
-    redis_link_count(&link->options.counters->links, -1);
+    redis_count(&link->options.counters->links, -1);
     redis_link_connect_abandon(link);
     uv_close((uv_handle_t *)&link->timer, on_timer_closed);
     end_all(link);

@@ -75,7 +75,7 @@ static void on_attempt_timer(uv_timer_t *timer)
         what = "no answer to TLS (does this port speak it?)";
     error_set(&error, STATUS_UNAVAILABLE, "store_away", "%s within %lld ms", what,
               (long long)link->options.timeout_ms);
-    redis_link_count(&link->options.counters->timeouts, 1);
+    redis_count(&link->options.counters->timeouts, 1);
     if (link->socket)
         redis_link_connect_next(link, &error);
     else

@@ -95,13 +95,6 @@ static inline int64_t redis_link_now_ms(const struct redis_link *link)
     return (int64_t)uv_now(&link->options.loop->uv);
 }
 
-/* Counters have one writer; `more` may be -1. */
-static inline void redis_link_count(_Atomic uint64_t *counter, int64_t more)
-{
-    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, now + (uint64_t)more, memory_order_relaxed);
-}
-
 void redis_link_hold(struct redis_link *link);
 /* The last one frees it. */
 void redis_link_release(struct redis_link *link);

@@ -74,7 +74,7 @@ struct redis_store {
     _Atomic bool is_cluster;
     _Atomic int64_t clock_offset_us;
     _Atomic uint64_t rows_tidied;
-    _Atomic uint64_t statistics_failures;
+    _Atomic uint64_t statistics_failures; /* of all loops */
     /* of loop 0 */
     uv_timer_t tick;
     struct redis_binding *binding;
@@ -95,11 +95,6 @@ static inline struct redis_store *redis_store_of(struct online_store *store)
 static inline struct redis_loop *redis_loop_of(struct online_store *store, const struct loop *loop)
 {
     return &redis_store_of(store)->loops[loop->index];
-}
-
-static inline void redis_count(_Atomic uint64_t *counter, uint64_t add)
-{
-    atomic_fetch_add_explicit(counter, add, memory_order_relaxed);
 }
 
 static inline const struct catalog *redis_catalog(const struct redis_loop *on)

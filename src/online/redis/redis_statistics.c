@@ -34,6 +34,11 @@ struct redis_keeper {
     void (*drained)(struct redis_store *store);
 };
 
+static void count_failures(struct redis_store *store, uint32_t count)
+{
+    atomic_fetch_add_explicit(&store->statistics_failures, count, memory_order_relaxed);
+}
+
 void redis_statistics_add(struct redis_loop *on, uint64_t version_id, const struct value *value,
                           int64_t event_time_us)
 {
@@ -43,7 +48,7 @@ void redis_statistics_add(struct redis_loop *on, uint64_t version_id, const stru
         statistics_add(delta, value, event_time_us);
     pthread_mutex_unlock(&on->statistics_lock);
     if (delta == NULL)
-        redis_count(&on->store->statistics_failures, 1);
+        count_failures(on->store, 1);
 }
 
 struct redis_keeper *redis_keeper_create(struct redis_store *store)
@@ -92,7 +97,7 @@ static void collect(struct redis_keeper *keeper)
         }
         redis_deltas_fini(&taken);
         if (lost > 0)
-            redis_count(&store->statistics_failures, lost);
+            count_failures(store, lost);
     }
 }
 
@@ -190,7 +195,7 @@ static void request_done(struct redis_statistics_request *request)
     if (has_arrived)
         remember(keeper);
     else
-        redis_count(&keeper->store->statistics_failures, 1);
+        count_failures(keeper->store, 1);
     answer_all(keeper, has_arrived);
     if (has_arrived)
         redis_deltas_fini(&keeper->sending);
