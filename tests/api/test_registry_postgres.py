@@ -57,7 +57,7 @@ def line(entity_id, **features):
     return json.dumps({"entity_id": entity_id, "features": features})
 
 
-def await_that(condition, timeout_s=10):
+def await_that(condition, timeout_s=60):
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it does not come true"
