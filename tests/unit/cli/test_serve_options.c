@@ -231,9 +231,9 @@ static void the_database_is_found_by_its_usual_name(void **state)
     char of_sqlalchemy[] = "postgresql+asyncpg://u@db/features";
     assert_int_equal(PARSE("--database-url", of_sqlalchemy), CLI_CONTINUE);
     assert_string_equal(options.server.database_url, "postgresql://u@db/features");
+    serve_options_fini(&options);
     char unknown[] = "mysql+asyncpg://u@db/features";
     assert_int_equal(PARSE("--database-url", unknown), CLI_USAGE);
-    serve_options_fini(&options);
     setenv("DATABASE_URL", "mysql://u@db/features", 1);
     assert_int_equal(PARSE("--"), CLI_USAGE);
     assert_int_equal(PARSE("--database-url="), CLI_CONTINUE);
