@@ -183,13 +183,35 @@ enum redis_entries_step redis_entries_next(struct redis_entries *entries, str *n
 
 #define SAFE_DIGITS 19 /* of a number that surely fits 64 bits */
 
+/* Eight digits at once, in the lanes of a little-endian word (D. Lemire, "Quickly parsing eight
+ * digits", 2018); false if one of them is none. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first digit is the lowest byte");
+static inline bool take_eight(const char *at, uint64_t *out)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    uint64_t high = word & UINT64_C(0xf0f0f0f0f0f0f0f0);
+    uint64_t above_nine = (word + UINT64_C(0x0606060606060606)) & UINT64_C(0xf0f0f0f0f0f0f0f0);
+    if ((high | above_nine >> 4) != UINT64_C(0x3333333333333333))
+        return false;
+    word = (word & UINT64_C(0x0f0f0f0f0f0f0f0f)) * 2561 >> 8;
+    word = (word & UINT64_C(0x00ff00ff00ff00ff)) * 6553601 >> 16;
+    *out = (word & UINT64_C(0x0000ffff0000ffff)) * UINT64_C(42949672960001) >> 32;
+    return true;
+}
+
 /* Decimal digits up to `stop`, no leading zeros; NULL: none, or beyond 64 bits. */
 static inline const char *take_digits(const char *at, const char *end, char stop, uint64_t *out)
 {
     const char *start = at;
     const char *safe = end - at > SAFE_DIGITS ? at + SAFE_DIGITS : end;
     uint64_t number = 0;
+    uint64_t eight;
     unsigned plain;
+    while (safe - at >= 8 && take_eight(at, &eight)) {
+        number = number * 100000000 + eight;
+        at += 8;
+    }
     while (at < safe && (plain = (unsigned)(unsigned char)*at - '0') <= 9) {
         number = number * 10 + plain;
         at++;

@@ -7,7 +7,8 @@
 #include "base/memory.h"
 
 /* One TLS record holds no more. Reads beyond it wait for the loop's next turn. */
-#define READ_BYTES 16384
+#define READ_BYTES 65536
+#define PIECE_BYTES ((size_t)2048) /* given to the parser at a time */
 #define READS_PER_TURN 4
 /* Of the buffer of commands, kept between bursts. */
 #define OUT_KEEP_BYTES ((size_t)256 << 10)
@@ -283,6 +284,17 @@ static bool take_replies(struct redis_link *link, str bytes)
     return true;
 }
 
+/* In pieces: after each reply or so the parser moves all that is left of what it was given. */
+static bool take_bytes(struct redis_link *link, str bytes)
+{
+    for (size_t at = 0; at < bytes.len; at += PIECE_BYTES) {
+        size_t left = bytes.len - at;
+        if (!take_replies(link, str_of(bytes.data + at, left < PIECE_BYTES ? left : PIECE_BYTES)))
+            return false;
+    }
+    return true;
+}
+
 static void on_readable(void *user)
 {
     struct redis_link *link = user;
@@ -296,7 +308,7 @@ static void on_readable(void *user)
         if (io != REDIS_IO_DONE)
             return;
         redis_count(&link->options.counters->bytes_received, (int64_t)len);
-        if (!take_replies(link, str_of(bytes, len)) || len < sizeof(bytes))
+        if (!take_bytes(link, str_of(bytes, len)) || len < sizeof(bytes))
             return;
     }
 }

@@ -130,7 +130,8 @@ static bool format_id(struct read_state *state, uint32_t number, str tail, struc
     buffer_append_str(&bytes, tail);
     *id = (struct read_id){
         .command = {.bytes = buffer_str(&bytes),
-                    .slot = redis_slot(key),
+                    .slot = redis_client_is_cluster(state->on->client) ? redis_slot(key)
+                                                                        : REDIS_SLOT_ANY,
                     .lane = REDIS_LANE_READ,
                     .shape = is_all ? REDIS_SHAPE_ANY : REDIS_SHAPE_ARRAY,
                     .elements = state->columns.count + 1,
