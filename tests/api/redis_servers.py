@@ -275,8 +275,12 @@ class Cluster:
         return "redis-cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
     def flush(self):
+        """The replicas too: one that takes over must not bring back what another test wrote."""
         for master in self.masters():
-            master.client().flushall()
+            client = master.client()
+            client.flushall()
+            heard = client.wait(self.replica_count, START_TIMEOUT_S * 1000)
+            assert heard >= self.replica_count, f"{heard} of {self.replica_count} replicas follow"
 
     def remove(self):
         for node in self.nodes:
