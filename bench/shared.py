@@ -89,6 +89,17 @@ def note_cpu(bench, figure, runs):
         run["redis_cpu_us_per_request"] for run in runs)
 
 
+def beside_fastapi(beside, number, figure, requests, ours, fastapi):
+    """Throughput and p99 on few connections, against FastAPI on the same Redis."""
+    our, their = beside.alternate(
+        (f"{figure} at {FEW} through Redis", ours, requests, {"connections": FEW}),
+        (f"{figure} at {FEW}, FastAPI", fastapi, requests, {"connections": FEW}))
+    beside.bench.add(report.Row(number, f"{figure} through Redis, {FEW} connections", "/s", rates(our),
+                                rates(their), 20, "FastAPI, same Redis", at_least=True))
+    beside.bench.add(report.Row(number, "the same, p99", "µs", latency(our, "p99"),
+                                latency(their, "p99"), 0.1, "FastAPI, same Redis"))
+
+
 def redis_rows(bench, wanted, requests, redis, ours, fastapi):
     beside = Beside(bench, redis)
     if 21 in wanted:
@@ -109,21 +120,9 @@ def redis_rows(bench, wanted, requests, redis, ours, fastapi):
                              rates(their), 0.7, "Redis pipelined HMGET", at_least=True))
         note_cpu(bench, "batch of 50 through Redis", our)
     if 23 in wanted:
-        our, their = beside.alternate(
-            ("single read at 10 through Redis", ours, requests.single, {"connections": FEW}),
-            ("single read at 10, FastAPI", fastapi, requests.single, {"connections": FEW}))
-        bench.add(report.Row(23, "single read through Redis, 10 connections", "/s", rates(our),
-                             rates(their), 20, "FastAPI, same Redis", at_least=True))
-        bench.add(report.Row(23, "the same, p99", "µs", latency(our, "p99"), latency(their, "p99"),
-                             0.1, "FastAPI, same Redis"))
+        beside_fastapi(beside, 23, "single read", requests.single, ours, fastapi)
     if 24 in wanted:
-        our, their = beside.alternate(
-            ("batch of 50 at 10 through Redis", ours, requests.batch, {"connections": FEW}),
-            ("batch of 50 at 10, FastAPI", fastapi, requests.batch, {"connections": FEW}))
-        bench.add(report.Row(24, "batch of 50 × 4 through Redis, 10 connections", "/s", rates(our),
-                             rates(their), 20, "FastAPI, same Redis", at_least=True))
-        bench.add(report.Row(24, "the same, p99", "µs", latency(our, "p99"), latency(their, "p99"),
-                             0.1, "FastAPI, same Redis"))
+        beside_fastapi(beside, 24, "batch of 50 × 4", requests.batch, ours, fastapi)
 
 
 def measure(bench, wanted):

@@ -11,7 +11,6 @@ import http.client
 import io
 import json
 import math
-import re
 import time
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote, urlencode

@@ -3,7 +3,6 @@ their own pids."""
 
 import atexit
 import functools
-import os
 import pathlib
 import random
 import shutil
@@ -11,10 +10,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from urllib.parse import quote
 
 import redis
+
+from waiting import await_that
 
 START_TIMEOUT_S = 60
 SLOTS = 16384
@@ -37,15 +37,6 @@ def free_port():
                 return port
             except OSError:
                 pass
-
-
-def await_that(condition, timeout_s=START_TIMEOUT_S, pause_s=0.01):
-    """What it says, as soon as it is true."""
-    deadline = time.monotonic() + timeout_s
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "it does not come true"
-        time.sleep(pause_s)
-    return result
 
 
 class Certificates:

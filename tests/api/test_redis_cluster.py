@@ -11,7 +11,7 @@ import postgres
 import redis_servers
 from fleet import Fleet
 from store import Store
-from test_registry_postgres import await_that
+from waiting import await_that
 
 pytestmark = pytest.mark.only_on("cluster")
 

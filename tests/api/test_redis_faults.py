@@ -14,7 +14,7 @@ from raw import Connection, request
 from server import Server
 from store import Store
 from test_erasure import erase
-from test_registry_postgres import await_that
+from waiting import await_that
 from traffic import Traffic
 
 pytestmark = pytest.mark.only_on("redis", "valkey")

@@ -11,7 +11,7 @@ from server import Server
 from store import Store
 from test_erasure import erase
 from test_ingest import now_ms
-from test_registry_postgres import await_that
+from waiting import await_that
 
 pytestmark = pytest.mark.only_on("redis", "valkey", "cluster")
 

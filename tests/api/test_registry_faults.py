@@ -8,7 +8,8 @@ import pytest
 import postgres
 from proxy import BOTH, DOWN, UP, CutAfter, Delay, Drip, Garble, Hold, Proxy, Swallow
 from store import Store
-from test_registry_postgres import assert_recovers, await_that, registry_up
+from test_registry_postgres import assert_recovers, registry_up
+from waiting import await_that
 from traffic import Traffic
 
 pytestmark = pytest.mark.skipif(not postgres.programs(), reason="PostgreSQL is not installed")

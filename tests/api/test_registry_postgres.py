@@ -11,6 +11,7 @@ import pytest
 import postgres
 from server import Server, binary
 from store import Store, locations
+from waiting import await_that
 
 pytestmark = pytest.mark.skipif(not postgres.programs(), reason="PostgreSQL is not installed")
 
@@ -55,13 +56,6 @@ def insertion(name, data_type="int", entity="user", ttl="NULL", tags="'null'"):
 
 def line(entity_id, **features):
     return json.dumps({"entity_id": entity_id, "features": features})
-
-
-def await_that(condition, timeout_s=60):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 import postgres
-from redis_servers import await_that
+from waiting import await_that
 from store import Store
 
 SECONDS = float(os.environ.get("FEATURED_TEST_SECONDS", "2"))
