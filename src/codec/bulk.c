@@ -25,7 +25,7 @@ struct bulk_reader {
     bool has_header;
     struct json_ingest_hints hints;
     struct csv_scanner scanner;
-    struct csv_table table;
+    struct bulk_columns columns;
 };
 
 static bool copy_options(struct bulk_reader *reader, const struct bulk_options *options)
@@ -59,7 +59,7 @@ struct bulk_reader *bulk_reader_create(const struct bulk_options *options)
     arena_init(&reader->arena, SIZE_MAX);
     csv_scanner_init(&reader->scanner, BULK_COLUMNS_MAX);
     bool copied = copy_options(reader, options);
-    csv_table_init(&reader->table, &reader->options);
+    bulk_columns_init(&reader->columns, &reader->options, "header");
     if (copied)
         return reader;
     bulk_reader_destroy(reader);
@@ -70,7 +70,7 @@ void bulk_reader_destroy(struct bulk_reader *reader)
 {
     if (reader == NULL)
         return;
-    csv_table_fini(&reader->table);
+    bulk_columns_fini(&reader->columns);
     csv_scanner_fini(&reader->scanner);
     arena_fini(&reader->arena);
     memory_free(reader->input);
@@ -255,7 +255,7 @@ static enum bulk_next read_header(struct bulk_reader *reader, struct error *erro
     }
     if (taken != BULK_RECORD)
         return taken;
-    if (!status_is_ok(csv_table_open(&reader->table, row, &reader->scanner, error)))
+    if (!status_is_ok(csv_table_open(&reader->columns, row, &reader->scanner, error)))
         return fatal(reader);
     leave_row(reader);
     csv_scanner_next_row(&reader->scanner);
@@ -271,9 +271,9 @@ static enum bulk_next next_csv(struct bulk_reader *reader, const struct catalog 
     enum bulk_next taken;
     if (!reader->has_header && (taken = read_header(reader, error)) != BULK_RECORD)
         return taken;
-    if (reader->table.catalog != catalog || reader->table.revision != catalog->revision) {
+    if (!bulk_columns_are_resolved(&reader->columns, catalog)) {
         begin_error(error, 1);
-        if (!status_is_ok(csv_table_resolve(&reader->table, catalog, error)))
+        if (!status_is_ok(bulk_columns_resolve(&reader->columns, catalog, error)))
             return fatal(reader);
     }
     while ((taken = take_row(reader, &row, error)) == BULK_RECORD) {
@@ -284,7 +284,7 @@ static enum bulk_next next_csv(struct bulk_reader *reader, const struct catalog 
         status decoded = OK;
         if (!empty) {
             begin_error(error, *line);
-            decoded = csv_table_record(&reader->table, row, scanner, now_us, arena, out, error);
+            decoded = csv_table_record(&reader->columns, row, scanner, now_us, arena, out, error);
         }
         csv_scanner_next_row(scanner);
         if (!empty)

@@ -6,83 +6,22 @@
 #include "base/clock.h"
 #include "codec/json_document.h"
 #include "codec/number_parse.h"
+#include "codec/value_rule.h"
 #include "model/limits.h"
 
-/* What the decoding of one value needs. */
-struct target {
-    const struct catalog_version *version;
-    str name;
-    struct arena *arena;
-    struct error *error;
-};
-
-/* FastAPI's word and the sentence, by type. */
-static const struct expectation {
-    const char *error_type;
-    const char *text;
-} EXPECTED[DATA_TYPE_COUNT] = {
-    [DATA_TYPE_INT] = {"int_type", "an integer of at most 64 bits"},
-    [DATA_TYPE_FLOAT] = {"float_type", "a number"},
-    [DATA_TYPE_BOOLEAN] = {"bool_type", "true or false"},
-    [DATA_TYPE_STRING] = {"string_type", "a string"},
-    [DATA_TYPE_TIMESTAMP] = {"datetime_type",
-                             "an RFC 3339 time with offset or integer epoch milliseconds"},
-    [DATA_TYPE_EMBEDDING] = {"list_type", "an array of numbers"},
-    [DATA_TYPE_JSON] = {"json_type", "JSON"},
-};
-
-static status wrong_type(const struct target *target, const char *given)
+static status decode_number(const struct value_target *target, str text, struct value *out)
 {
-    const struct expectation *expected = &EXPECTED[target->version->data_type];
-    return error_set(target->error, STATUS_INVALID, expected->error_type,
-                     "the value of '%.*s' must be %s, not %s", STR_ARG(target->name),
-                     expected->text, given);
+    enum number_result result = out->type == DATA_TYPE_INT ? number_parse_int64(text, &out->integer)
+                                                           : number_parse_double(text, &out->real);
+    return likely(result == NUMBER_OK) ? OK : value_number_error(target, result);
 }
 
-static status number_error(const struct target *target, enum number_result result)
-{
-    bool is_int = target->version->data_type == DATA_TYPE_INT;
-    switch (result) {
-    case NUMBER_NO_MEMORY:
-        return json_no_memory(target->error);
-    case NUMBER_FRACTION:
-        return error_set(target->error, STATUS_INVALID, "int_from_float",
-                         "the value of '%.*s' must be a whole number", STR_ARG(target->name));
-    case NUMBER_RANGE:
-        return error_set(target->error, STATUS_INVALID,
-                         is_int ? "int_parsing_size" : "finite_number",
-                         is_int ? "the value of '%.*s' must fit in 64 bits"
-                                : "the value of '%.*s' must be a finite number",
-                         STR_ARG(target->name));
-    default:
-        return wrong_type(target, "other text");
-    }
-}
-
-static status decode_number(const struct target *target, str text, struct value *out)
-{
-    enum number_result result = out->type == DATA_TYPE_INT
-                                    ? number_parse_int64(text, &out->integer)
-                                    : number_parse_double(text, &out->real);
-    return likely(result == NUMBER_OK) ? OK : number_error(target, result);
-}
-
-static status decode_text(const struct target *target, str text, struct value *out)
-{
-    if (text.len > LIMIT_TEXT_BYTES)
-        return error_set(target->error, STATUS_INVALID, "string_too_long",
-                         "the value of '%.*s' may be at most %u bytes long, not %zu",
-                         STR_ARG(target->name), LIMIT_TEXT_BYTES, text.len);
-    out->text = text;
-    return OK;
-}
-
-static status decode_json(const struct target *target, yyjson_val *json, struct value *out)
+static status decode_json(const struct value_target *target, yyjson_val *json, struct value *out)
 {
     str text;
     switch (json_minify(json, target->arena, &text)) {
     case JSON_MINIFY_OK:
-        return decode_text(target, text, out);
+        return value_take_text(target, text, out);
     case JSON_MINIFY_DEEP:
         return error_set(target->error, STATUS_INVALID, "value_error",
                          "the value of '%.*s' is nested deeper than %d", STR_ARG(target->name),
@@ -97,22 +36,7 @@ static status decode_json(const struct target *target, yyjson_val *json, struct 
     }
 }
 
-static status check_dimension(const struct target *target, size_t given)
-{
-    uint32_t wanted = target->version->dimension;
-    if (wanted ? given == wanted : given >= 1 && given <= LIMIT_DIMENSION)
-        return OK;
-    const char *type = given < (wanted ? wanted : 1) ? "too_short" : "too_long";
-    if (wanted)
-        return error_set(target->error, STATUS_INVALID, type,
-                         "the value of '%.*s' must have %" PRIu32 " numbers, not %zu",
-                         STR_ARG(target->name), wanted, given);
-    return error_set(target->error, STATUS_INVALID, type,
-                     "the value of '%.*s' must have 1 to %u numbers, not %zu",
-                     STR_ARG(target->name), LIMIT_DIMENSION, given);
-}
-
-static status decode_component(const struct target *target, yyjson_val *json, uint32_t index,
+static status decode_component(const struct value_target *target, yyjson_val *json, uint32_t index,
                                float *out)
 {
     double number;
@@ -125,20 +49,16 @@ static status decode_component(const struct target *target, yyjson_val *json, ui
     }
     if (result == NUMBER_NO_MEMORY)
         return json_no_memory(target->error);
-    error_loc_index(target->error, index);
     if (result == NUMBER_MALFORMED)
-        return error_set(target->error, STATUS_INVALID, "float_type",
-                         "the value of '%.*s' must hold numbers only, not %s",
-                         STR_ARG(target->name), json_kind(json));
-    return error_set(target->error, STATUS_INVALID, "finite_number",
-                     "the numbers of '%.*s' must be finite as 32-bit floats",
-                     STR_ARG(target->name));
+        return value_component_missing(target, index, json_kind(json));
+    return value_component_not_finite(target, index);
 }
 
-static status decode_embedding(const struct target *target, yyjson_val *json, struct value *out)
+static status decode_embedding(const struct value_target *target, yyjson_val *json,
+                               struct value *out)
 {
     size_t dimension = yyjson_arr_size(json);
-    TRY(check_dimension(target, dimension));
+    TRY(value_check_dimension(target, dimension));
     float *data = arena_alloc(target->arena, dimension * sizeof(*data));
     if (data == NULL)
         return json_no_memory(target->error);
@@ -149,18 +69,7 @@ static status decode_embedding(const struct target *target, yyjson_val *json, st
     return OK;
 }
 
-static status decode_null(const struct target *target, struct value *out)
-{
-    if (!target->version->feature->definition.is_nullable)
-        return error_set(target->error, STATUS_INVALID,
-                         EXPECTED[target->version->data_type].error_type,
-                         "the value of '%.*s' must not be null: the feature is not nullable",
-                         STR_ARG(target->name));
-    out->is_null = true;
-    return OK;
-}
-
-static status decode_present(const struct target *target, yyjson_val *json, struct value *out)
+static status decode_present(const struct value_target *target, yyjson_val *json, struct value *out)
 {
     switch (out->type) {
     case DATA_TYPE_INT:
@@ -175,13 +84,13 @@ static status decode_present(const struct target *target, yyjson_val *json, stru
         break;
     case DATA_TYPE_STRING:
         if (yyjson_is_str(json))
-            return decode_text(target, json_text(json), out);
+            return value_take_text(target, json_text(json), out);
         break;
     case DATA_TYPE_TIMESTAMP:
         if (json_decode_time(json, &out->timestamp_us))
             return OK;
         if (yyjson_is_str(json) || yyjson_is_raw(json))
-            return wrong_type(target, yyjson_is_str(json) ? "other text" : "this number");
+            return value_wrong_type(target, yyjson_is_str(json) ? "other text" : "this number");
         break;
     case DATA_TYPE_EMBEDDING:
         if (yyjson_is_arr(json))
@@ -192,40 +101,39 @@ static status decode_present(const struct target *target, yyjson_val *json, stru
     case DATA_TYPE_COUNT:
         break;
     }
-    return wrong_type(target, json_kind(json));
+    return value_wrong_type(target, json_kind(json));
 }
 
 status json_decode_value(yyjson_val *json, const struct catalog_version *version, str name,
                          struct arena *arena, struct value *out, struct error *error)
 {
-    const struct target target = {version, name, arena, error};
+    const struct value_target target = {version, name, arena, error};
     struct value value = {.type = version->data_type};
     if (yyjson_is_null(json))
-        TRY(decode_null(&target, &value));
+        TRY(value_take_null(&target, &value));
     else
         TRY(decode_present(&target, json, &value));
     *out = value;
     return OK;
 }
 
-static status csv_decode_boolean(const struct target *target, str field, struct value *out)
+static status csv_decode_boolean(const struct value_target *target, str field, struct value *out)
 {
     out->boolean = str_eq(field, STR("1")) || str_eq_nocase(field, STR("true"));
     if (out->boolean || str_eq(field, STR("0")) || str_eq_nocase(field, STR("false")))
         return OK;
-    return wrong_type(target, "other text");
+    return value_wrong_type(target, "other text");
 }
 
-static status csv_decode_string(const struct target *target, str field, struct value *out)
+static status csv_decode_string(const struct value_target *target, str field, struct value *out)
 {
-    TRY(decode_text(target, field, out));
+    TRY(value_take_text(target, field, out));
     if (!str_is_utf8(field))
-        return error_set(target->error, STATUS_INVALID, "string_unicode",
-                         "the value of '%.*s' must be UTF-8", STR_ARG(target->name));
+        return value_not_utf8(target);
     return arena_copy_str(target->arena, field, &out->text) ? OK : json_no_memory(target->error);
 }
 
-static status csv_decode_json(const struct target *target, str field, struct value *out)
+static status csv_decode_json(const struct value_target *target, str field, struct value *out)
 {
     yyjson_val *json;
     status parsed = json_parse(field, target->arena, &json, NULL);
@@ -234,10 +142,10 @@ static status csv_decode_json(const struct target *target, str field, struct val
     if (!status_is_ok(parsed))
         return error_set(target->error, STATUS_INVALID, "json_invalid",
                          "the value of '%.*s' must be JSON", STR_ARG(target->name));
-    return yyjson_is_null(json) ? decode_null(target, out) : decode_present(target, json, out);
+    return yyjson_is_null(json) ? value_take_null(target, out) : decode_present(target, json, out);
 }
 
-static status csv_decode_present(const struct target *target, str field, struct value *out)
+static status csv_decode_present(const struct value_target *target, str field, struct value *out)
 {
     switch (out->type) {
     case DATA_TYPE_INT:
@@ -248,7 +156,8 @@ static status csv_decode_present(const struct target *target, str field, struct 
     case DATA_TYPE_STRING:
         return csv_decode_string(target, field, out);
     case DATA_TYPE_TIMESTAMP:
-        return csv_decode_time(field, &out->timestamp_us) ? OK : wrong_type(target, "other text");
+        return csv_decode_time(field, &out->timestamp_us) ? OK
+                                                          : value_wrong_type(target, "other text");
     case DATA_TYPE_EMBEDDING:
     case DATA_TYPE_JSON:
     case DATA_TYPE_COUNT:
@@ -260,10 +169,10 @@ static status csv_decode_present(const struct target *target, str field, struct 
 status csv_decode_value(str field, bool quoted, const struct catalog_version *version, str name,
                         struct arena *arena, struct value *out, struct error *error)
 {
-    const struct target target = {version, name, arena, error};
+    const struct value_target target = {version, name, arena, error};
     struct value value = {.type = version->data_type};
     if (field.len == 0 && !(quoted && value.type == DATA_TYPE_STRING))
-        TRY(decode_null(&target, &value));
+        TRY(value_take_null(&target, &value));
     else
         TRY(csv_decode_present(&target, field, &value));
     *out = value;
