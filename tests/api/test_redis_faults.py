@@ -243,6 +243,21 @@ def test_what_nobody_asked_for(behind, traffic, what):
     assert behind.store.read_one("kept", "clicks") == 7
 
 
+def test_an_error_while_reads_are_in_flight(behind):
+    """It stands where the first one's answer was awaited; no read is given that of another."""
+    for number in range(5):
+        behind.store.write(f"user_{number}", {"clicks": number})
+    behind.proxy.set(UP, Hold())
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        answers = [pool.submit(behind.store.online, f"user_{number}", ["clicks"]) for number in range(5)]
+        await_that(lambda: behind.metric("featured_redis_pending") >= 5)
+        behind.proxy.inject(DOWN, UNASKED["error"])
+        behind.proxy.heal()
+    for number, answer in enumerate(future.result() for future in answers):
+        assert answer.status_code == 503 or answer.json()["features"] == {"clicks": number}, answer.text
+    behind.comes_back()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_byte_in_many_is_another(behind, seed):
     """What still is the protocol cannot be told from the truth; nothing else is believed, nothing crashes."""

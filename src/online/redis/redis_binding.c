@@ -180,7 +180,12 @@ static bool format_commands(struct redis_binding *binding)
     binding->set =
         (struct redis_command){.slot = slot, .lane = REDIS_LANE_WRITE, .done = set_done};
     binding->time = (struct redis_command){
-        .slot = REDIS_SLOT_ANY, .lane = REDIS_LANE_READ, .done = time_done};
+        .slot = REDIS_SLOT_ANY,
+        .lane = REDIS_LANE_READ,
+        .shape = REDIS_SHAPE_ARRAY,
+        .elements = 2,
+        .done = time_done,
+    };
     return redis_format(&binding->arena, (str[]){STR("GET"), key}, 2, &binding->get.bytes) &&
            redis_format(&binding->arena, (str[]){STR("SET"), key, identity, STR("NX")}, 4,
                         &binding->set.bytes) &&

@@ -146,15 +146,33 @@ bool redis_reply_is(const redisReply *reply, const char *word)
            memcmp(reply->str, word, len) == 0 && (reply->len == len || reply->str[len] == ' ');
 }
 
+static bool error_fits(const struct redis_command *command, const redisReply *reply)
+{
+    str words = str_of(reply->str, reply->len);
+    if (!redis_reply_is(reply, "ERR") || str_starts_with(words, STR("ERR unknown command")))
+        return true;
+    return command->shape == REDIS_SHAPE_CODE &&
+           (str_contains(words, STR("script")) || str_contains(words, STR("Script")));
+}
+
 bool redis_reply_fits(const struct redis_command *command, const redisReply *reply)
 {
-    if (command->shape == REDIS_SHAPE_ANY || reply->type == REDIS_REPLY_ERROR)
+    bool is_array = reply->type == REDIS_REPLY_ARRAY;
+    if (command->shape == REDIS_SHAPE_ANY)
         return true;
-    if (reply->type != REDIS_REPLY_ARRAY)
-        return false;
-    if (command->shape == REDIS_SHAPE_ARRAY)
-        return reply->elements == command->elements;
-    return reply->elements > 0 && reply->element[0]->type == REDIS_REPLY_INTEGER;
+    if (reply->type == REDIS_REPLY_ERROR)
+        return error_fits(command, reply);
+    switch (command->shape) {
+    case REDIS_SHAPE_ARRAY:
+        return is_array && reply->elements == command->elements;
+    case REDIS_SHAPE_PAIRS:
+        return (is_array || reply->type == REDIS_REPLY_MAP) && reply->elements % 2 == 0;
+    case REDIS_SHAPE_CODE:
+        return is_array && reply->elements > 0 && reply->element[0]->type == REDIS_REPLY_INTEGER;
+    case REDIS_SHAPE_ANY:
+        break;
+    }
+    return true;
 }
 
 status redis_reply_error(const redisReply *reply, struct error *error)

@@ -19,11 +19,13 @@ enum redis_outcome {
     REDIS_LOST,     /* sent, no answer: connection lost or time-out; a write may have happened */
 };
 
-/* What answers a command, if it is no error. A reply of another shape is that to another command: the
- * connection is given up, before every answer is somebody else's. */
+/* What answers a command. A reply of another shape is that to another command: the connection is given
+ * up, before every answer is somebody else's. So is a plain ERR, which is what a command that is not well
+ * formed is told, and ours are: but where a command is not known, and of a script that fails. */
 enum redis_shape {
-    REDIS_SHAPE_ANY,
+    REDIS_SHAPE_ANY,   /* errors of any kind too */
     REDIS_SHAPE_ARRAY, /* of `elements` */
+    REDIS_SHAPE_PAIRS, /* a map, or an array of an even number */
     REDIS_SHAPE_CODE,  /* an array that begins with a number: the scripts' */
 };
 

@@ -234,20 +234,26 @@ static void on_writable(void *user)
     flush(link);
 }
 
+/* An error's words are told; a value belongs to somebody. */
+static void fail_reply(struct redis_link *link, const char *what, const redisReply *reply)
+{
+    char words[REDIS_WORDS_MAX] = "no error";
+    struct error error;
+    if (reply->type == REDIS_REPLY_ERROR)
+        redis_reply_words(reply, words);
+    error_set(&error, STATUS_UNAVAILABLE, "store_protocol", "%s: %s", what, words);
+    fail_connection(link, &error);
+}
+
 /* False: the connection that this came from is no more. */
 static bool take_reply(struct redis_link *link, const redisReply *reply)
 {
     const struct redis_socket *socket = link->socket;
     struct redis_command *command = link->sent.first;
-    struct error error;
     if (reply->type == REDIS_REPLY_PUSH)
         return true;
     if (command == NULL) {
-        char words[REDIS_WORDS_MAX];
-        redis_reply_words(reply, words);
-        error_set(&error, STATUS_UNAVAILABLE, "store_protocol", "it answers what was not asked: %s",
-                  words);
-        fail_connection(link, &error);
+        fail_reply(link, "it answers what was not asked", reply);
         return false;
     }
     if (command->drops_reply) {
@@ -255,9 +261,7 @@ static bool take_reply(struct redis_link *link, const redisReply *reply)
         return true;
     }
     if (unlikely(!redis_reply_fits(command, reply))) {
-        error_set(&error, STATUS_UNAVAILABLE, "store_protocol",
-                  "it answers something else than what was asked");
-        fail_connection(link, &error);
+        fail_reply(link, "it answers something else than what was asked", reply);
         return false;
     }
     take_first(&link->sent);

@@ -133,7 +133,7 @@ static bool format_id(struct read_state *state, uint32_t number, str tail, struc
                     .slot = redis_client_is_cluster(state->on->client) ? redis_slot(key)
                                                                         : REDIS_SLOT_ANY,
                     .lane = REDIS_LANE_READ,
-                    .shape = is_all ? REDIS_SHAPE_ANY : REDIS_SHAPE_ARRAY,
+                    .shape = is_all ? REDIS_SHAPE_PAIRS : REDIS_SHAPE_ARRAY,
                     .elements = state->columns.count + 1,
                     .done = id_done},
         .state = state,

@@ -113,6 +113,74 @@ static void test_reply_errors(void **state)
     }
 }
 
+static bool error_fits(enum redis_shape shape, const char *words)
+{
+    char text[100];
+    size_t len = strlen(words);
+    memcpy(text, words, len + 1);
+    const redisReply reply = {.type = REDIS_REPLY_ERROR, .str = text, .len = len};
+    const struct redis_command command = {.shape = shape};
+    return redis_reply_fits(&command, &reply);
+}
+
+/* No plain ERR answers a command that is well formed, but where it is not known; and scripts fail with
+ * one, as Redis 6.2 and 7 say it. */
+static void test_errors_that_fit(void **state)
+{
+    static const struct {
+        const char *words;
+        bool fits_row;
+        bool fits_code;
+    } ERRORS[] = {
+        {"ERR nobody asked", false, false},
+        {"ERR", false, false},
+        {"ERR unknown command", true, true},
+        {"ERR unknown command `HMGET`, with args", true, true},
+        {"ERR no unknown command", false, false},
+        {"ERR Error running script (call to f_da39): @user_script:5: …", false, true},
+        {"ERR user_script:1: …, on @user_script:1.", false, true},
+        {"ERR Script attempted to access a non local key", false, true},
+        {"ERRATIC is another word", true, true},
+        {"NOSCRIPT No matching script", true, true},
+        {"WRONGTYPE Operation against a key", true, true},
+        {"MOVED 1 127.0.0.1:7000", true, true},
+        {"", true, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ERRORS); i++) {
+        assert_true(error_fits(REDIS_SHAPE_ANY, ERRORS[i].words));
+        assert_int_equal(error_fits(REDIS_SHAPE_ARRAY, ERRORS[i].words), ERRORS[i].fits_row);
+        assert_int_equal(error_fits(REDIS_SHAPE_PAIRS, ERRORS[i].words), ERRORS[i].fits_row);
+        assert_int_equal(error_fits(REDIS_SHAPE_CODE, ERRORS[i].words), ERRORS[i].fits_code);
+    }
+}
+
+static bool reply_fits(enum redis_shape shape, int type, size_t elements)
+{
+    redisReply number = {.type = REDIS_REPLY_INTEGER};
+    redisReply *items[] = {&number, &number, &number};
+    const redisReply reply = {.type = type, .elements = elements, .element = items};
+    const struct redis_command command = {.shape = shape, .elements = 2};
+    return redis_reply_fits(&command, &reply);
+}
+
+static void test_replies_that_fit(void **state)
+{
+    (void)state;
+    assert_true(reply_fits(REDIS_SHAPE_ANY, REDIS_REPLY_INTEGER, 0));
+    assert_true(reply_fits(REDIS_SHAPE_ARRAY, REDIS_REPLY_ARRAY, 2));
+    assert_false(reply_fits(REDIS_SHAPE_ARRAY, REDIS_REPLY_ARRAY, 3));
+    assert_false(reply_fits(REDIS_SHAPE_ARRAY, REDIS_REPLY_MAP, 2));
+    assert_false(reply_fits(REDIS_SHAPE_ARRAY, REDIS_REPLY_NIL, 0));
+    assert_true(reply_fits(REDIS_SHAPE_PAIRS, REDIS_REPLY_MAP, 2));
+    assert_true(reply_fits(REDIS_SHAPE_PAIRS, REDIS_REPLY_ARRAY, 0));
+    assert_false(reply_fits(REDIS_SHAPE_PAIRS, REDIS_REPLY_ARRAY, 3));
+    assert_false(reply_fits(REDIS_SHAPE_PAIRS, REDIS_REPLY_INTEGER, 0));
+    assert_true(reply_fits(REDIS_SHAPE_CODE, REDIS_REPLY_ARRAY, 1));
+    assert_false(reply_fits(REDIS_SHAPE_CODE, REDIS_REPLY_ARRAY, 0));
+    assert_false(reply_fits(REDIS_SHAPE_CODE, REDIS_REPLY_STATUS, 0));
+}
+
 /* They go into JSON and into a line of the log. */
 static void test_words_are_clean(void **state)
 {
@@ -147,6 +215,8 @@ int main(void)
         cmocka_unit_test(test_format_limits),
         cmocka_unit_test(test_slot),
         cmocka_unit_test(test_reply_errors),
+        cmocka_unit_test(test_errors_that_fit),
+        cmocka_unit_test(test_replies_that_fit),
         cmocka_unit_test(test_words_are_clean),
         cmocka_unit_test(test_outcomes),
     };

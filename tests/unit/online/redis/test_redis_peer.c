@@ -204,6 +204,48 @@ static void test_damage(void **state)
     }
 }
 
+#define ROW "*2\r\n$1\r\n1\r\n$1\r\nt\r\n"
+
+/* An error that nobody asked for stands where an answer was awaited: every answer behind it would be
+ * another command's. */
+static void test_error_in_place_of_an_answer(void **state)
+{
+    static const struct {
+        const char *sent;
+        enum redis_shape shape;
+        unsigned answered;
+    } CASES[] = {
+        {"-ERR nobody asked\r\n" ROW ROW, REDIS_SHAPE_ARRAY, 0},
+        {"-ERR nobody asked\r\n" ROW ROW, REDIS_SHAPE_PAIRS, 0},
+        {"-ERR nobody asked\r\n*1\r\n:0\r\n*1\r\n:0\r\n", REDIS_SHAPE_CODE, 0},
+        {ROW "-ERR nobody asked\r\n" ROW, REDIS_SHAPE_ARRAY, 1},
+        {"-WRONGTYPE of one\r\n" ROW ROW, REDIS_SHAPE_ARRAY, 3},
+        {"-ERR unknown command `HMGET`\r\n" ROW ROW, REDIS_SHAPE_ARRAY, 3},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        text = CASES[i].sent;
+        start(serve_text, 5000);
+        link_world_until_state(&world, REDIS_LINK_READY);
+        for (unsigned j = 0; j < 3; j++) {
+            call_init(&world, &calls[j], "PING");
+            calls[j].command.shape = CASES[i].shape;
+            calls[j].command.elements = 2;
+            call_send(&calls[j]);
+        }
+        link_world_until_done(&world, 3);
+        for (unsigned j = 0; j < CASES[i].answered; j++)
+            assert_int_equal(calls[j].outcome, REDIS_ANSWERED);
+        if (CASES[i].answered < 3) {
+            assert_lost(CASES[i].answered, 3);
+            assert_non_null(strstr(redis_link_failure(world.link)->detail, "ERR nobody asked"));
+        } else {
+            assert_int_equal(redis_link_state(world.link), REDIS_LINK_READY);
+        }
+        end();
+    }
+}
+
 /* Part of a reply, and then nothing: the time-out. */
 static void test_half_a_reply(void **state)
 {
@@ -468,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_closed_at_once),
         cmocka_unit_test(test_first_words),
         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_error_in_place_of_an_answer),
         cmocka_unit_test(test_half_a_reply),
         cmocka_unit_test(test_closed_in_the_middle),
         cmocka_unit_test(test_answers_before_the_end),
