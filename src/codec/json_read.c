@@ -1,7 +1,7 @@
 #include "codec/json_read.h"
 
+#include "codec/id_list.h"
 #include "codec/json_document.h"
-#include "model/definition.h"
 #include "model/limits.h"
 
 static status parse_body(str body, struct arena *arena, yyjson_val **root, struct error *error)
@@ -23,16 +23,7 @@ static status take_ids(yyjson_val *array, const char *name, uint32_t limit, stru
     if (array == NULL)
         return json_missing(error, name);
     TRY(json_take_strings(array, name, limit, arena, &ids, count, error));
-    for (uint32_t i = 0; i < *count; i++) {
-        if (likely(entity_id_is_valid(ids[i])))
-            continue;
-        error_loc_name(error, str_from_cstr(name));
-        error_loc_index(error, i);
-        return error_set(error, STATUS_INVALID,
-                         ids[i].len ? "string_too_long" : "string_too_short",
-                         "an id must be 1 to %u bytes long, not %zu", LIMIT_ENTITY_ID_BYTES,
-                         ids[i].len);
-    }
+    TRY(id_list_check(ids, *count, name, error));
     *out = ids;
     return OK;
 }

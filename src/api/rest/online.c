@@ -1,13 +1,13 @@
 /* GET /features/online/{entity_id} and POST /features/online: what a model reads. */
 #include "api/rest/vectors.h"
 
-#include "model/limits.h"
+#include "codec/id_list.h"
 
 static status choose_format(struct http_exchange *exchange, const struct api_query *query,
                             struct vectors *vectors)
 {
     str dtype = api_query_get(query, STR("dtype"));
-    unsigned npy = api_accepts(exchange, STR("application/x-npy"), true);
+    unsigned npy = api_accepts(exchange, API_NPY, true);
     unsigned json = api_accepts(exchange, API_JSON, false);
     if (npy == 0 && json == 0)
         return error_set(&vectors->error, STATUS_NOT_ACCEPTABLE, "not_acceptable",
@@ -43,6 +43,15 @@ static struct vectors *vectors_create(struct http_exchange *exchange)
     return vectors;
 }
 
+/* What is read of each entity. */
+struct choice {
+    const str *names; /* NULL: not by names */
+    uint32_t name_count;
+    bool by_service;
+    str service;
+    str entity; /* empty: none was named */
+};
+
 static status refuse_both(struct error *error)
 {
     error_loc_name(error, STR("query"));
@@ -51,32 +60,33 @@ static status refuse_both(struct error *error)
                      "Give feature_names or feature_service, not both");
 }
 
-static status plan_one(struct http_exchange *exchange, const struct api_query *query,
-                       struct vectors *vectors)
+static status choose_by_query(struct vectors *vectors, const struct api_query *query,
+                              struct choice *out)
 {
-    const str *names;
-    uint32_t name_count;
-    struct error *error = &vectors->error;
-    bool by_service = api_query_has(query, STR("feature_service"));
-    str entity = api_query_get(query, STR("entity"));
-    TRY(api_query_names(query, STR("feature_names"), &exchange->arena, &names, &name_count,
-                        error));
-    if (by_service && names)
-        return refuse_both(error);
-    if (by_service)
-        return retrieve_plan_service(&vectors->retrieve,
-                                     api_query_get(query, STR("feature_service")),
-                                     vectors->format == VECTORS_JSON, error);
-    if (names)
-        return retrieve_plan_names(&vectors->retrieve, names, name_count, entity,
-                                   vectors->format == VECTORS_JSON, error);
+    out->by_service = api_query_has(query, STR("feature_service"));
+    out->service = api_query_get(query, STR("feature_service"));
+    out->entity = api_query_get(query, STR("entity"));
+    TRY(api_query_names(query, STR("feature_names"), &vectors->exchange->arena, &out->names,
+                        &out->name_count, &vectors->error));
+    return out->by_service && out->names ? refuse_both(&vectors->error) : OK;
+}
+
+static status plan(struct vectors *vectors, const struct choice *choice)
+{
+    bool unique = vectors->format == VECTORS_JSON;
+    if (choice->by_service)
+        return retrieve_plan_service(&vectors->retrieve, choice->service, unique, &vectors->error);
+    if (choice->names)
+        return retrieve_plan_names(&vectors->retrieve, choice->names, choice->name_count,
+                                   choice->entity, unique, &vectors->error);
     vectors->json.only_held = true;
-    return retrieve_plan_all(&vectors->retrieve, entity, error);
+    return retrieve_plan_all(&vectors->retrieve, choice->entity, &vectors->error);
 }
 
 static status online_get(struct http_exchange *exchange, struct vectors *vectors, bool *strict)
 {
     struct api_query query;
+    struct choice choice;
     struct error *error = &vectors->error;
     str *id = arena_alloc(&exchange->arena, sizeof(*id));
     if (id == NULL)
@@ -89,7 +99,8 @@ static status online_get(struct http_exchange *exchange, struct vectors *vectors
     vectors->entity_ids = id;
     vectors->id_count = 1;
     *strict = query.strict;
-    return plan_one(exchange, &query, vectors);
+    TRY(choose_by_query(vectors, &query, &choice));
+    return plan(vectors, &choice);
 }
 
 void api_online_get(struct http_exchange *exchange)
@@ -104,35 +115,90 @@ void api_online_get(struct http_exchange *exchange)
         api_fail_unknown(exchange, &vectors->error);
 }
 
-static status plan_batch(struct vectors *vectors, const struct json_batch_read *body)
+static status refuse_query(const struct api_query *query, str name, struct error *error)
 {
-    if (body->feature_service.len)
-        return retrieve_plan_service(&vectors->retrieve, body->feature_service,
-                                     vectors->format == VECTORS_JSON, &vectors->error);
-    return retrieve_plan_names(&vectors->retrieve, body->names, body->name_count, body->entity,
-                               vectors->format == VECTORS_JSON, &vectors->error);
+    if (!api_query_has(query, name))
+        return OK;
+    error_loc_name(error, STR("query"));
+    error_loc_name(error, name);
+    return error_set(error, STATUS_INVALID, "value_error",
+                     "With a JSON body the features are named there, not in the query");
 }
 
-static status online_batch(struct http_exchange *exchange, struct vectors *vectors, bool *strict)
+/* {"entity_ids":[…],"feature_names":[…]} */
+static status batch_of_json(struct vectors *vectors, bool *strict)
 {
+    struct http_exchange *exchange = vectors->exchange;
     struct api_query query;
     struct json_batch_read body;
     struct error *error = &vectors->error;
     TRY(api_query_parse(exchange, "entity metadata dtype", &query, error));
-    TRY(api_require_json(exchange, error));
+    TRY(refuse_query(&query, STR("feature_names"), error));
+    TRY(refuse_query(&query, STR("feature_service"), error));
     TRY(choose_format(exchange, &query, vectors));
+    TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
     TRY(json_decode_batch_read(exchange->request.body, query.strict, &exchange->arena, &body,
                                error));
-    TRY(api_check_entity_ids(body.entity_ids, body.id_count, "entity_ids", error));
-    if (body.entity.len == 0)
-        body.entity = api_query_get(&query, STR("entity"));
-    vectors->json.metadata = body.metadata;
-    TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
+    struct choice choice = {
+        .names = body.names,
+        .name_count = body.name_count,
+        .by_service = body.names == NULL,
+        .service = body.feature_service,
+        .entity = body.entity.len ? body.entity : api_query_get(&query, STR("entity")),
+    };
+    if (!api_query_has(&query, STR("metadata")))
+        vectors->json.metadata = body.metadata;
     vectors->entity_ids = body.entity_ids;
     vectors->id_count = body.id_count;
-    vectors->is_array = true;
     *strict = query.strict;
-    return plan_batch(vectors, &body);
+    return plan(vectors, &choice);
+}
+
+static status refuse_neither(struct error *error)
+{
+    error_loc_name(error, STR("query"));
+    error_loc_name(error, STR("feature_names"));
+    return error_set(error, STATUS_INVALID, "missing",
+                     "feature_names or feature_service is required, in the query");
+}
+
+/* The body is the ids and nothing else; what is asked of them is in the query. */
+static status batch_of_ids(struct vectors *vectors, bool is_npy, bool *strict)
+{
+    struct http_exchange *exchange = vectors->exchange;
+    struct api_query query;
+    struct choice choice;
+    struct id_list ids;
+    struct error *error = &vectors->error;
+    str body = exchange->request.body;
+    TRY(api_query_parse(exchange, "feature_names feature_service entity metadata dtype", &query,
+                        error));
+    TRY(choose_format(exchange, &query, vectors));
+    TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
+    TRY(choose_by_query(vectors, &query, &choice));
+    if (!choice.by_service && choice.names == NULL)
+        return refuse_neither(error);
+    TRY(is_npy ? id_list_from_npy(body, &exchange->arena, &ids, error)
+               : id_list_from_lines(body, &exchange->arena, &ids, error));
+    vectors->entity_ids = ids.ids;
+    vectors->id_count = ids.count;
+    *strict = query.strict;
+    return plan(vectors, &choice);
+}
+
+static status online_batch(struct vectors *vectors, bool *strict)
+{
+    str type = api_content_type(vectors->exchange);
+    vectors->is_array = true;
+    if (api_is_json(vectors->exchange))
+        return batch_of_json(vectors, strict);
+    bool is_npy = str_eq_nocase(type, API_NPY);
+    if (is_npy || str_eq_nocase(type, STR("text/plain")))
+        return batch_of_ids(vectors, is_npy, strict);
+    return error_set(&vectors->error, STATUS_UNSUPPORTED_MEDIA_TYPE, "media_type",
+                     "The body is declared as '%.*s'; send application/json, or the ids alone as "
+                     "text/plain (one a line) or application/x-npy",
+                     STR_ARG(type));
 }
 
 void api_online_batch(struct http_exchange *exchange)
@@ -141,7 +207,7 @@ void api_online_batch(struct http_exchange *exchange)
     struct vectors *vectors = vectors_create(exchange);
     if (vectors == NULL)
         return;
-    if (status_is_ok(online_batch(exchange, vectors, &strict)))
+    if (status_is_ok(online_batch(vectors, &strict)))
         vectors_answer(vectors, strict);
     else
         api_fail_unknown(exchange, &vectors->error);
@@ -199,7 +265,6 @@ static status user_batch(struct http_exchange *exchange, struct vectors *vectors
     TRY(api_require_json(exchange, error));
     TRY(json_decode_user_batch(exchange->request.body, query.strict, &exchange->arena, &body,
                                error));
-    TRY(api_check_entity_ids(body.user_ids, body.id_count, "user_ids", error));
     vectors->json.metadata = body.metadata;
     TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
     vectors->entity_ids = body.user_ids;

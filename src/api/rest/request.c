@@ -205,19 +205,24 @@ str api_content_type(const struct http_exchange *exchange)
     return str_trim(str_split(header, ';', &rest));
 }
 
-status api_require_json(const struct http_exchange *exchange, struct error *error)
+bool api_is_json(const struct http_exchange *exchange)
 {
     str type = api_content_type(exchange);
     str suffix = STR("+json");
     if (type.len == 0 || str_eq_nocase(type, API_JSON) || str_eq_nocase(type, STR("text/json")))
-        return OK;
-    if (type.len > suffix.len &&
-        str_eq_nocase(str_of(type.data + type.len - suffix.len, suffix.len), suffix))
+        return true;
+    return type.len > suffix.len &&
+           str_eq_nocase(str_of(type.data + type.len - suffix.len, suffix.len), suffix);
+}
+
+status api_require_json(const struct http_exchange *exchange, struct error *error)
+{
+    if (api_is_json(exchange))
         return OK;
     return error_set(error, STATUS_UNSUPPORTED_MEDIA_TYPE, "media_type",
                      "The body is declared as '%.*s'; send JSON with Content-Type: "
                      "application/json",
-                     STR_ARG(type));
+                     STR_ARG(api_content_type(exchange)));
 }
 
 /* "q=0.8" in thousandths; 1000 without one, 0 if it makes no sense. */
@@ -238,7 +243,8 @@ static unsigned quality_of(str parameters)
     return 1000;
 }
 
-/* How closely a media range names the type: 0 not at all, 1 all types, 2 its major type, 3 itself. */
+/* How closely a media range names the type: 0 not at all, 1 all types, 2 its major type, 3 itself.
+ */
 static unsigned range_fits(str range, str media_type)
 {
     str minor;
@@ -284,22 +290,5 @@ status api_path_entity_id(const struct http_exchange *exchange, const char *name
                          id.len);
     }
     *out = id;
-    return OK;
-}
-
-status api_check_entity_ids(const str *ids, uint32_t count, const char *member,
-                            struct error *error)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (entity_id_is_valid(ids[i]))
-            continue;
-        error_loc_name(error, STR("body"));
-        error_loc_name(error, str_from_cstr(member));
-        error_loc_index(error, i);
-        return error_set(error, STATUS_INVALID,
-                         ids[i].len ? "string_too_long" : "string_too_short",
-                         "An entity id has 1 to %u bytes, this one has %zu", LIMIT_ENTITY_ID_BYTES,
-                         ids[i].len);
-    }
     return OK;
 }

@@ -33,7 +33,9 @@ MUST_CHECK status api_query_uint(const struct api_query *query, str name, uint64
 MUST_CHECK status api_query_names(const struct api_query *query, str name, struct arena *arena,
                                   const str **out, uint32_t *count, struct error *error);
 
-/* UNSUPPORTED_MEDIA_TYPE unless the body is declared as JSON, or as nothing. */
+/* Whether the body is declared as JSON, or as nothing. */
+bool api_is_json(const struct http_exchange *exchange);
+/* UNSUPPORTED_MEDIA_TYPE unless it is. */
 MUST_CHECK status api_require_json(const struct http_exchange *exchange, struct error *error);
 /* The media type of Content-Type, without parameters; empty if there is none. */
 str api_content_type(const struct http_exchange *exchange);
@@ -43,9 +45,6 @@ unsigned api_accepts(const struct http_exchange *exchange, str media_type, bool 
 /* The id in the path, checked: INVALID with loc ["path", name]. */
 MUST_CHECK status api_path_entity_id(const struct http_exchange *exchange, const char *name,
                                      str *out, struct error *error);
-/* An id from a body, checked against the same limits, with the given loc already set. */
-MUST_CHECK status api_check_entity_ids(const str *ids, uint32_t count, const char *member,
-                                       struct error *error);
 
 /* An error to fill, in the arena (it is large). Never NULL: without memory, a shared one of this
  * thread that says so. */
@@ -69,5 +68,6 @@ void api_respond_json(struct http_exchange *exchange, str body);
 struct buffer *api_respond_json_begin(struct http_exchange *exchange);
 
 #define API_JSON STR("application/json")
+#define API_NPY STR("application/x-npy")
 
 #endif
