@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "codec/arrow_read.h"
 #include "codec/csv_scanner.h"
 #include "codec/csv_table.h"
 #include "codec/json_ingest.h"
@@ -26,6 +27,7 @@ struct bulk_reader {
     struct json_ingest_hints hints;
     struct csv_scanner scanner;
     struct bulk_columns columns;
+    struct arrow_reader arrow;
 };
 
 static bool copy_options(struct bulk_reader *reader, const struct bulk_options *options)
@@ -60,6 +62,7 @@ struct bulk_reader *bulk_reader_create(const struct bulk_options *options)
     csv_scanner_init(&reader->scanner, BULK_COLUMNS_MAX);
     bool copied = copy_options(reader, options);
     bulk_columns_init(&reader->columns, &reader->options, "header");
+    arrow_reader_init(&reader->arrow, &reader->options);
     if (copied)
         return reader;
     bulk_reader_destroy(reader);
@@ -70,6 +73,7 @@ void bulk_reader_destroy(struct bulk_reader *reader)
 {
     if (reader == NULL)
         return;
+    arrow_reader_fini(&reader->arrow);
     bulk_columns_fini(&reader->columns);
     csv_scanner_fini(&reader->scanner);
     arena_fini(&reader->arena);
@@ -294,6 +298,17 @@ static enum bulk_next next_csv(struct bulk_reader *reader, const struct catalog 
     return taken;
 }
 
+static enum bulk_next next_arrow(struct bulk_reader *reader, const struct catalog *catalog,
+                                 int64_t now_us, struct arena *arena, struct ingest_record *out,
+                                 uint64_t *line, struct error *error)
+{
+    str input = str_of(reader->input + reader->at, reader->end - reader->at);
+    enum bulk_next next = arrow_reader_next(&reader->arrow, input, reader->last, &reader->at,
+                                            catalog, now_us, arena, out, line, error);
+    reader->ended = next == BULK_END || next == BULK_FATAL;
+    return next;
+}
+
 enum bulk_next bulk_reader_next(struct bulk_reader *reader, const struct catalog *catalog,
                                 int64_t now_us, struct arena *arena, struct ingest_record *out,
                                 uint64_t *line, struct error *error)
@@ -302,6 +317,8 @@ enum bulk_next bulk_reader_next(struct bulk_reader *reader, const struct catalog
         return BULK_END;
     if (reader->input == NULL)
         return BULK_NEED_MORE;
+    if (reader->options.format == BULK_ARROW)
+        return next_arrow(reader, catalog, now_us, arena, out, line, error);
     if (!skip_bom(reader))
         return BULK_NEED_MORE;
     if (reader->options.format == BULK_CSV)

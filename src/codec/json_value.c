@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "codec/json_document.h"
 #include "codec/number_parse.h"
-#include "codec/value_rule.h"
 #include "model/limits.h"
 
 static status decode_number(const struct value_target *target, str text, struct value *out)
@@ -133,10 +132,10 @@ static status csv_decode_string(const struct value_target *target, str field, st
     return arena_copy_str(target->arena, field, &out->text) ? OK : json_no_memory(target->error);
 }
 
-static status csv_decode_json(const struct value_target *target, str field, struct value *out)
+status json_decode_value_text(str text, const struct value_target *target, struct value *out)
 {
     yyjson_val *json;
-    status parsed = json_parse(field, target->arena, &json, NULL);
+    status parsed = json_parse(text, target->arena, &json, NULL);
     if (parsed.code == STATUS_OUT_OF_MEMORY)
         return json_no_memory(target->error);
     if (!status_is_ok(parsed))
@@ -162,7 +161,7 @@ static status csv_decode_present(const struct value_target *target, str field, s
     case DATA_TYPE_JSON:
     case DATA_TYPE_COUNT:
     default:
-        return csv_decode_json(target, field, out);
+        return json_decode_value_text(field, target, out);
     }
 }
 

@@ -7,8 +7,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "model/catalog.h"
-#include "model/value.h"
+#include "codec/value_rule.h"
 
 /* The value in the type of `version`, or INVALID naming `name` (the feature as written). error->loc
  * is what the caller made it (an item of an embedding is appended); texts stay in the tree's arena,
@@ -21,6 +20,9 @@ MUST_CHECK status json_decode_value(yyjson_val *json, const struct catalog_versi
 MUST_CHECK status csv_decode_value(str field, bool quoted, const struct catalog_version *version,
                                    str name, struct arena *arena, struct value *out,
                                    struct error *error);
+/* JSON text as a value of a json or embedding feature. */
+MUST_CHECK status json_decode_value_text(str text, const struct value_target *target,
+                                         struct value *out);
 
 /* RFC 3339 or integer milliseconds. */
 MUST_CHECK bool json_decode_time(yyjson_val *json, int64_t *out_us);

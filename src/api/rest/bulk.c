@@ -354,12 +354,17 @@ static status choose_format(const struct http_exchange *exchange, struct bulk_op
         options->format = BULK_CSV;
         return OK;
     }
+    if (str_eq_nocase(type, STR("application/vnd.apache.arrow.stream"))) {
+        options->format = BULK_ARROW;
+        return OK;
+    }
     for (size_t i = 0; i < ARRAY_LEN(NDJSON_TYPES); i++) {
         if (str_eq_nocase(type, str_from_cstr(NDJSON_TYPES[i])))
             return OK;
     }
     return error_set(error, STATUS_UNSUPPORTED_MEDIA_TYPE, "media_type",
-                     "Content-Type '%.*s' is not taken here; send application/x-ndjson or text/csv",
+                     "Content-Type '%.*s' is not taken here; send application/x-ndjson, text/csv "
+                     "or application/vnd.apache.arrow.stream",
                      STR_ARG(type));
 }
 
