@@ -49,12 +49,13 @@ def row_10(bench):
              for name, runs in zip(variants, results)}
     wall = {name: [run["requests"] * BULK_ROWS / run["seconds"] for run in runs]
             for name, runs in zip(variants, results)}
-    bench.add(report.Row(10, "bulk ingest durable (interval), rows per CPU second", "/s",
+    bench.add(report.Row(10, "bulk ingest of rows of 4, `--fsync interval`, rows per CPU second", "/s",
                          rates["featured, fsync interval"], rates["Redis, appendfsync no"], 1,
-                         "Redis pipelined HSET, not durable", at_least=True))
+                         "Redis pipelined `HSET`, not durable", at_least=True))
     for name in variants:
-        bench.also[f"bulk ingest, {name}: rows per CPU second"] = statistics.median(rates[name])
-        bench.also[f"bulk ingest, {name}: rows per second"] = statistics.median(wall[name])
+        bench.note(f"bulk ingest, {name}: rows per CPU second", rates[name], "/s")
+    bench.note("bulk ingest, fsync interval, 2 connections: rows per second",
+               wall["featured, fsync interval"], "/s")
     return statistics.median(wall["featured, fsync interval"])
 
 
@@ -82,8 +83,8 @@ def row_11(bench):
                           "server_cpu_us_per_row": seconds * 1e6})
         peer_rates.append(rate)
         peer_cpu.append(seconds * 1e6)
-    bench.add(report.Row(11, "one row per request, fsync always: rows per fsync", "rows", per_sync,
-                         [], 0.8 * 64, at_least=True, absolute=True))
+    bench.add(report.Row(11, "one row per request, `--fsync always`, 64 connections: rows per fsync",
+                         "rows", per_sync, [], 0.8 * 64, at_least=True, absolute=True))
     bench.add(report.Row(11, "the same: server CPU per row", "µs", cpu, peer_cpu, 0.2,
                          "PostgreSQL upsert"))
     bench.add(report.Row(11, "the same: throughput", "/s", rates, peer_rates, 1,
@@ -116,17 +117,16 @@ def row_12(bench, bulk_rate):
     numbers = workload.random_users(bench.users, 1000 * 200, salt=5)
     writes = bench.requests("bulk-small.http", (workload.bulk_write(group, i) for i, group in
                                                 enumerate(workload.groups(numbers, 1000))))
-    without, during = [], []
+    without, during, written = [], [], []
     for _ in range(bench.options.runs):
         without.append(reads(bench, server, "reads alone", rate))
         writer = bench.background(server, writes, rate=0.5 * bulk_rate / 1000)
         during.append(reads(bench, server, "reads while ingesting", rate))
-        written = bench.finish(writer, "ingesting beside reads")
-        bench.also.setdefault("rows_per_second_beside_reads", []).append(
-            written["requests_per_second"] * 1000)
-    bench.also["reads_per_second_beside_ingestion"] = rate
+        written.append(1000 * bench.finish(writer, "ingesting beside reads")["requests_per_second"])
     bench.add(report.Row(12, "single read p99 while ingesting at half of row 10", "µs", during,
                          without, 2, "without ingesting"))
+    bench.note("beside the reads of row 12: rows per second", written, "/s")
+    bench.note("row 12: reads per second", rate, "/s")
 
 
 def row_14(bench):
@@ -141,9 +141,7 @@ def row_14(bench):
     sample = workload.random_users(bench.many, 200, salt=6)
     ours, theirs = [], []
     for _ in range(bench.options.runs):
-        for started in (server, redis):
-            started.stop()
-            bench.servers.remove(started)
+        bench.stop(server, redis)
         server = bench.started(peers.Featured(bench.options.binary, directory, core=BOTH_CORES,
                                               threads=2))
         redis = bench.started(peers.Redis(redis_directory, core=BOTH_CORES))
@@ -154,13 +152,15 @@ def row_14(bench):
     bench.add(report.Row(14, f"restart with {bench.many:,} users, until ready", "s", ours, theirs, 1,
                          "Redis loading its snapshot"))
     snapshots = os.path.join(directory, "snapshot")
-    bench.also["snapshot_bytes_per_user"] = sum(
-        os.path.getsize(os.path.join(snapshots, name)) for name in os.listdir(snapshots)) / bench.many
-    bench.also["redis_snapshot_bytes_per_user"] = os.path.getsize(
-        os.path.join(redis_directory, "dump.rdb")) / bench.many
+    bench.note("a user in a snapshot", sum(
+        os.path.getsize(os.path.join(snapshots, name)) for name in os.listdir(snapshots)
+    ) / bench.many, "bytes")
+    bench.note("a user in a snapshot of Redis", os.path.getsize(
+        os.path.join(redis_directory, "dump.rdb")) / bench.many, "bytes")
     # What a process that was killed pays: the same rows out of the log.
     bench.stop()
     shutil.rmtree(directory)
+    shutil.rmtree(redis_directory)
     server = featured(bench, "restart", "--snapshot-log-bytes", "1TiB", core=BOTH_CORES, threads=2,
                       users=bench.many)
     server.process.send_signal(signal.SIGKILL)
@@ -168,14 +168,15 @@ def row_14(bench):
     server = bench.started(peers.Featured(bench.options.binary, directory, core=BOTH_CORES,
                                           threads=2))
     server.check(sample)
-    bench.also["restart_from_the_log_alone_seconds"] = server.start_seconds
+    bench.note(f"restart with {bench.many:,} users from the log alone, after kill -9",
+               server.start_seconds, "s")
 
 
 def snapshot_reads(bench):
     """p99 of reads at a fixed rate while one snapshot after the other is written."""
     server = featured(bench, "snapshots", core=BOTH_CORES, threads=2)
     rate = read_rate(bench, server)
-    without, during = [], []
+    without, during, snapshots = [], [], []
     for _ in range(bench.options.runs):
         without.append(reads(bench, server, "reads alone", rate))
         before = server.metric("featured_snapshots_total")
@@ -185,10 +186,10 @@ def snapshot_reads(bench):
             server.process.send_signal(signal.SIGUSR1)
             time.sleep(0.05)
         during.append(bench.finish(reader, "reads during snapshots")["latency_us"]["p99"])
-        taken = server.metric("featured_snapshots_total") - before
-        bench.also.setdefault("snapshots_during_reads", []).append(taken)
-    bench.add(report.Row(12, "single read p99 during snapshots", "µs", during, without, 2,
-                         "without a snapshot"))
+        snapshots.append(server.metric("featured_snapshots_total") - before)
+    bench.add(report.Row(12, "single read p99 while one snapshot after the other is written", "µs",
+                         during, without, 2, "without a snapshot"))
+    bench.note("snapshots during a run of row 12", snapshots)
 
 
 def featured(bench, name, *options, users=None, **placement):
@@ -200,19 +201,11 @@ def featured(bench, name, *options, users=None, **placement):
     return server
 
 
-def measure(bench, wanted):
-    bulk_rate = None
-    if wanted & {10, 12}:
-        bulk_rate = row_10(bench)
-        bench.stop()
-    if 11 in wanted:
-        row_11(bench)
-        bench.stop()
-    if 12 in wanted:
-        row_12(bench, bulk_rate)
-        bench.stop()
-        snapshot_reads(bench)
-        bench.stop()
-    if 14 in wanted:
-        row_14(bench)
-        bench.stop()
+def rows_10_and_12(bench):
+    bulk_rate = row_10(bench)
+    bench.stop()
+    if 12 in bench.wanted:
+        with bench.attempt(12):
+            row_12(bench, bulk_rate)
+            bench.stop()
+            snapshot_reads(bench)

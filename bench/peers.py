@@ -63,7 +63,7 @@ class Server:
             family = children(self.pid)
             try:
                 ticks = sum(cpu_ticks(pid) for pid in (self.pid, *family))
-            except FileNotFoundError: # one that is just ending
+            except (FileNotFoundError, ProcessLookupError): # one that is just ending
                 continue
             if family == children(self.pid):
                 return ticks / os.sysconf("SC_CLK_TCK")
@@ -167,11 +167,11 @@ class Redis(Server):
             for _ in range(count):
                 self.reply()
 
-    def load_inside(self, users, users_per_call=100000):
+    def load_inside(self, users, first=0, users_per_call=100000):
         """The same users, made by a script in the server: quicker for many."""
-        for first in range(0, users, users_per_call):
-            self.command("EVAL", workload.HSET_SCRIPT, "0", str(first),
-                         str(min(first + users_per_call, users)))
+        for start in range(first, users, users_per_call):
+            self.command("EVAL", workload.HSET_SCRIPT, "0", str(start),
+                         str(min(start + users_per_call, users)))
 
     def used_memory_bytes(self):
         return int(re.search(rb"used_memory:(\d+)", self.command("INFO", "memory"))[1])
