@@ -9,8 +9,8 @@
 
 #include "durable_model.h"
 
-#ifdef __SANITIZE_THREAD__
-#define STEP_BYTES 3 /* ten times slower, and there is no second thread to speak of */
+#ifdef __SANITIZE_ADDRESS__
+#define STEP_BYTES 3 /* each attempt is three times slower */
 #else
 #define STEP_BYTES 1
 #endif
