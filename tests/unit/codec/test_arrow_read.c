@@ -91,6 +91,17 @@ static void columns_of_every_type(void **state)
                   "3 bad 422 line.3.t datetime_type\nend\n");
 }
 
+static void numbers_at_their_bounds(void **state)
+{
+    (void)state;
+    assert_stream(&PLAIN, "edges.arrows",
+                  "1 u1 i=9223372036854775807 f=-0.0 t=\"1969-12-31T23:59:59.999999Z\" e=[1.5] "
+                  "d=-9223372036854775808\n"
+                  "2 bad 422 line.2.i int_parsing_size\n3 bad 422 line.3.f finite_number\n"
+                  "4 bad 422 line.4.e finite_number\n5 bad 422 line.5.e float_type\n"
+                  "6 bad 422 line.6.e too_short\nend\n");
+}
+
 static void dictionaries_are_replaced(void **state)
 {
     (void)state;
@@ -260,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_of_every_type),
+        cmocka_unit_test(numbers_at_their_bounds),
         cmocka_unit_test(dictionaries_are_replaced),
         cmocka_unit_test(streams_of_other_forms),
         cmocka_unit_test(columns_by_name),

@@ -78,6 +78,18 @@ def skipped():
     })
 
 
+def edges():
+    """What just fits, and what does not, a row each."""
+    return pa.table({
+        "entity_id": pa.array(["u1", "u2", "u3", "u4", "u5", "u6"], pa.large_string()),
+        "i": pa.array([2**63 - 1, 2**63, 3, 4, 5, 6], pa.uint64()),
+        "f": pa.array([-0.0, 2, float("nan"), 4, 5, 6], pa.float32()),
+        "t": pa.array([-1, 2, 3, 4, 5, 6], pa.timestamp("ns")),
+        "e": pa.array([[1.5], [2], [3], [float("inf")], [1, None], []], pa.large_list(pa.float64())),
+        "d": pa.array([-(2.0**63), 1, 1, 1, 1, 1.5]),
+    })
+
+
 def write(table, new=pa.ipc.new_stream, **options):
     sink = pa.BufferOutputStream()
     with new(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
@@ -111,6 +123,7 @@ STREAMS = {
     "types.arrows": lambda: write(types()),
     "others.arrows": lambda: write(others()),
     "views.arrows": lambda: write(views()),
+    "edges.arrows": lambda: write(edges()),
     "skipped.arrows": lambda: write(skipped()),
     "dictionaries.arrows": dictionaries,
     "file.arrow": lambda: write(types().select(["entity_id", "i"]), pa.ipc.new_file),
