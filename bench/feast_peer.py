@@ -1,5 +1,5 @@
-"""The peer of row 15: Feast's own Python feature server, from PyPI, on a Redis of its own that Feast has
-filled with users of workload W (feast_store.py), in a virtual environment of its own (scripts/setup bench)."""
+"""The peer of row 15: Feast's Python feature server, from PyPI, on a Redis that Feast has filled with users
+of workload W (feast_store.py), in a virtual environment of its own (scripts/setup bench)."""
 
 import json
 import os

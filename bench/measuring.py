@@ -123,6 +123,17 @@ class Bench:
                 kept.append(self.load(*load[:3], **load[3]))
         return results
 
+    def nginx_beside(self, server, request):
+        """nginx, which gives to all requests the answer that this server gives to this one."""
+        answer = peers.raw_answer(server.port, request)
+        directory = self.path(f"nginx-{len(self.raw)}")
+        os.mkdir(directory)
+        nginx = self.started(peers.Nginx(directory, answer.split(b"\r\n\r\n")[1].decode(),
+                                         len(answer)))
+        self.raw.append({"what": "bytes per answer", "featured": len(answer),
+                         "nginx": nginx.answer_bytes})
+        return nginx
+
     def add(self, row):
         self.rows.append(row)
         progress("row " + " | ".join(row.cells()))

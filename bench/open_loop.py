@@ -18,7 +18,8 @@ LOAD_SHARE = 0.8
 # The charts: shares of what a closed loop got, so many runs of each.
 LOAD_SHARES = (0.05, 0.2, 0.4, 0.6, 0.75, 0.85, 0.95)
 CHART_RUNS = 3
-CHART_SECONDS = 2
+THROUGHPUT_SECONDS = 2
+PERCENTILE_SECONDS = 5  # p99.9 of a few hundred requests per second
 FEW = 10
 PERCENTILES = ("p50", "p90", "p95", "p99", "p999", "max")
 
@@ -82,35 +83,41 @@ def row_13(bench, server):
                [run["generator"]["late_us"]["p99"] for run in runs], "µs")
 
 
-def capacity(bench, name, server, requests, connections):
-    return bench.load(f"closed loop, {name}", server, requests, connections=connections,
-                      seconds=min(bench.options.seconds, CHART_SECONDS))["requests_per_second"]
+def in_turn(bench, contenders, connections, seconds, rates_asked=None):
+    """Runs of each server in turn, at its rate or in a closed loop."""
+    loads = []
+    for name, (server, requests) in contenders.items():
+        rate = rates_asked[name] if rates_asked else 0
+        loads.append((f"{name} at {rate:.0f}/s" if rate else f"{name}, closed loop", server, requests, {
+            "connections": connections, "rate": rate, "seconds": min(seconds, 2 * bench.options.seconds)}))
+    runs = min(bench.options.runs, CHART_RUNS)
+    return dict(zip(contenders, bench.alternate(*loads, runs=runs)))
+
+
+def most(bench, contenders, connections):
+    """What each answers in a closed loop, at its best."""
+    closed = in_turn(bench, contenders, connections, THROUGHPUT_SECONDS)
+    return {name: max(rates(runs)) for name, runs in closed.items()}
 
 
 def throughput(bench, contenders):
     """Per server: what it answered, and how late, at shares of the most it can take."""
-    highest = {name: capacity(bench, name, *one, CONNECTIONS) for name, one in contenders.items()}
+    highest = most(bench, contenders, CONNECTIONS)
     drawn = {name: [] for name in contenders}
     for share in LOAD_SHARES:
-        loads = [(f"{name} at {share:.0%}", *one,
-                  {"connections": CONNECTIONS, "rate": share * highest[name],
-                   "seconds": min(bench.options.seconds, CHART_SECONDS)})
-                 for name, one in contenders.items()]
-        for name, runs in zip(contenders, bench.alternate(*loads, runs=chart_runs(bench))):
-            drawn[name].append({"rate": share * highest[name], "answered": rates(runs),
+        bench.progress(f"throughput: everybody at {share:.0%} of its most")
+        asked = {name: share * rate for name, rate in highest.items()}
+        for name, runs in in_turn(bench, contenders, CONNECTIONS, THROUGHPUT_SECONDS, asked).items():
+            drawn[name].append({"rate": asked[name], "answered": rates(runs),
                                 "p50_us": latency(runs, "p50"), "p99_us": latency(runs, "p99")})
     return drawn
 
 
 def percentiles(bench, contenders):
     """Everybody at one rate: half of what the slowest can take."""
-    rate = 0.5 * min(capacity(bench, name, *one, FEW) for name, one in contenders.items())
-    loads = [(f"{name} at {rate:.0f}/s", *one, {"connections": FEW, "rate": rate})
-             for name, one in contenders.items()]
+    rate = 0.5 * min(most(bench, contenders, FEW).values())
+    bench.progress(f"percentiles: everybody at {rate:.0f} requests per second")
+    asked = dict.fromkeys(contenders, rate)
     return {"rate": rate, "latency_us": {
         name: {percentile: latency(runs, percentile) for percentile in PERCENTILES}
-        for name, runs in zip(contenders, bench.alternate(*loads))}}
-
-
-def chart_runs(bench):
-    return min(bench.options.runs, CHART_RUNS)
+        for name, runs in in_turn(bench, contenders, FEW, PERCENTILE_SECONDS, asked).items()}}

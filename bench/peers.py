@@ -15,6 +15,7 @@ import workload
 
 SERVER_CORE = "0"
 GENERATOR_CORE = "1"
+NGINX_WORD_BYTES = 3000
 
 
 def pinned(core, command):
@@ -89,6 +90,11 @@ class Nginx(Server):
     def __init__(self, directory, body, answer_bytes):
         self.directory = directory
         self.body = body
+        self.set = ""
+        if len(body) > NGINX_WORD_BYTES: # more than one word of its configuration may be
+            parts = [body[i:i + NGINX_WORD_BYTES] for i in range(0, len(body), NGINX_WORD_BYTES)]
+            self.set = " ".join(f"set $part{i} '{part}';" for i, part in enumerate(parts))
+            self.body = "".join(f"$part{i}" for i in range(len(parts)))
         self.start("")
         missing = answer_bytes - len(raw_answer(self.port, workload.single_read(0)))
         padding = missing - len("X: \r\n")
@@ -113,7 +119,7 @@ http {{
     scgi_temp_path {self.directory}/e;
     server {{
         listen 127.0.0.1:{port};
-        location / {{ {header} return 200 '{self.body}'; }}
+        location / {{ {self.set} {header} return 200 '{self.body}'; }}
     }}
 }}
 """)
@@ -270,8 +276,8 @@ class Postgres(Server):
         """One run of pgbench: rows per second, CPU seconds of the server per row."""
         before = self.cpu_seconds()
         out = self.run("pgbench", "-h", self.directory, "-U", "bench", "-n", "-M", "prepared", "-f",
-                       script, "-D", f"users={users}", "-c", connections, "-j", 1, "-T", max(1, round(seconds)), "postgres",
-                       core=GENERATOR_CORE)
+                       script, "-D", f"users={users}", "-c", connections, "-j", 1,
+                       "-T", max(1, round(seconds)), "postgres", core=GENERATOR_CORE)
         rows = int(re.search(r"actually processed: (\d+)", out)[1])
         rate = float(re.search(r"tps = (\S+)", out)[1])
         return rate, (self.cpu_seconds() - before) / rows

@@ -77,23 +77,13 @@ def workload_w(bench):
                       ours, redis, numbers)
 
 
-def nginx_beside(bench, ours, number):
-    """nginx with the answer that featured gives about this user."""
-    answer = peers.raw_answer(ours.port, workload.single_read(number))
-    nginx = bench.started(peers.Nginx(bench.directory, answer.split(b"\r\n\r\n")[1].decode(),
-                                      len(answer)))
-    bench.raw.append({"what": "bytes per answer of a single read", "featured": len(answer),
-                      "nginx": nginx.answer_bytes})
-    return nginx
-
-
 def rows_1_and_2(bench, ours, redis, numbers):
     http = bench.requests("single.http", map(workload.single_read, numbers))
     resp = bench.requests("single.resp", map(workload.hmget, numbers))
     loads = {"featured": ("single read, featured", ours, http, {})}
     if 1 in bench.wanted:
         with bench.attempt(1):
-            nginx = nginx_beside(bench, ours, numbers[0])
+            nginx = bench.nginx_beside(ours, workload.single_read(numbers[0]))
             loads["nginx"] = ("single read, nginx", nginx, http, {})
     if 2 in bench.wanted:
         loads["redis"] = ("single read, redis", redis, resp, {"protocol": "resp"})

@@ -94,7 +94,8 @@ class Row:
         unit = f" {self.unit}" if self.unit else ""
         goal = "–"
         if self.goal is not None:
-            goal = f"{'≥' if self.at_least else '≤'} {number(self.goal)}{unit if self.absolute else ' ×'}"
+            sign = "≥" if self.at_least else "≤"
+            goal = f"{sign} {number(self.goal)}{unit if self.absolute else ' ×'}"
         return [str(self.number), self.figure, spread(self.ours) + unit,
                 f"{spread(self.peer)}{unit}, {self.peer_name}" if self.peer else "–",
                 spread([self.ratio()], ratios) if ratios else "–", goal,

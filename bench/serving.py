@@ -116,6 +116,12 @@ def row_4(bench, servers):
         ("batch of 50 at 1, FastAPI", servers.fastapi, requests, {"connections": 1}))
     bench.add(report.Row(4, "batch of 50 × 4, 1 connection, p50", "µs", latency(our, "p50"),
                          latency(their, "p50"), 1 / 100, FASTAPI))
+    with bench.attempt():  # what a constant answer costs
+        request = workload.batch_read(workload.random_users(bench.users, BATCH))
+        nginx = bench.nginx_beside(servers.embedded, request)
+        floor, = bench.alternate(("constant answer at 1, nginx", nginx, requests, {"connections": 1}))
+        bench.note("row 4: nginx `return 200` of the same bytes, 1 connection, p50",
+                   latency(floor, "p50"), "µs")
 
 
 def row_15(bench, servers):
@@ -205,24 +211,27 @@ def row_24(bench, servers):
 
 
 def contenders(bench, servers):
-    """Who reads the same single ids, for the charts; without those that cannot be started."""
+    """Who reads the same single ids, for the charts, and why the others do not."""
     requests = servers.few_requests
-    started = {}
+    started, missing = {}, []
     for name, server, file in ((OURS, "embedded", "single"), (THROUGH_REDIS, "through_redis", "single"),
                                (FASTAPI, "fastapi", "single"), (FEAST, "feast", "feast_single")):
         try:
             started[name] = getattr(servers, server), getattr(requests, file)
         except Exception as error:
-            bench.progress(f"not in the charts: {name}: {error}")
-    return started
+            missing.append(f"{name}: {error}")
+    return started, missing
 
 
-def throughput(bench, servers):
-    bench.charts["throughput"] = open_loop.throughput(bench, contenders(bench, servers))
+def chart(name, measured):
+    """A chart of those that can be started; it fails if somebody is missing, but keeps what it has."""
+    def measure_chart(bench, servers):
+        started, missing = contenders(bench, servers)
+        bench.charts[name] = measured(bench, started)
+        if missing:
+            raise RuntimeError(f"without {'; '.join(missing)}")
 
-
-def percentiles(bench, servers):
-    bench.charts["percentiles"] = open_loop.percentiles(bench, contenders(bench, servers))
+    return measure_chart
 
 
 def row_13(bench, servers):
@@ -230,7 +239,8 @@ def row_13(bench, servers):
 
 
 MEASURES = {3: row_3, 4: row_4, 13: row_13, 15: row_15, 21: row_21, 22: row_22, 23: row_23, 24: row_24,
-            "throughput": throughput, "percentiles": percentiles}
+            "throughput": chart("throughput", open_loop.throughput),
+            "percentiles": chart("percentiles", open_loop.percentiles)}
 
 
 def measure(bench):
