@@ -29,10 +29,7 @@ uint32_t redis_slot(str key)
     return crc16(key) % REDIS_SLOTS;
 }
 
-#define HEAD_BYTES 32u /* "$18446744073709551615\r\n" and the CRLF behind the argument */
-
-/* "*12\r\n" or "$12\r\n" */
-static char *put_head(char *at, char kind, size_t number)
+char *redis_put_head(char *at, char kind, size_t number)
 {
     char digits[20];
     size_t count = 0;
@@ -48,26 +45,30 @@ static char *put_head(char *at, char kind, size_t number)
     return at;
 }
 
+char *redis_put_bulk(char *at, str argument)
+{
+    at = redis_put_head(at, '$', argument.len);
+    if (argument.len > 0)
+        at = mempcpy(at, argument.data, argument.len);
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
 bool redis_format(struct arena *arena, const str *arguments, uint32_t count, str *out)
 {
-    size_t capacity = HEAD_BYTES;
+    size_t capacity = REDIS_HEAD_BYTES;
     for (uint32_t i = 0; i < count; i++) {
         if (__builtin_add_overflow(capacity, arguments[i].len, &capacity) ||
-            __builtin_add_overflow(capacity, HEAD_BYTES, &capacity))
+            __builtin_add_overflow(capacity, REDIS_HEAD_BYTES, &capacity))
             return false;
     }
     char *start = arena_alloc(arena, capacity);
     if (start == NULL)
         return false;
-    char *at = put_head(start, '*', count);
-    for (uint32_t i = 0; i < count; i++) {
-        at = put_head(at, '$', arguments[i].len);
-        if (arguments[i].len > 0)
-            memcpy(at, arguments[i].data, arguments[i].len);
-        at += arguments[i].len;
-        *at++ = '\r';
-        *at++ = '\n';
-    }
+    char *at = redis_put_head(start, '*', count);
+    for (uint32_t i = 0; i < count; i++)
+        at = redis_put_bulk(at, arguments[i]);
     *out = str_of(start, (size_t)(at - start));
     return true;
 }

@@ -38,7 +38,8 @@ struct redis_command {
     enum redis_lane lane;
     enum redis_shape shape;
     uint32_t elements;
-    /* The reply holds until `done` returns; NULL unless REDIS_ANSWERED. */
+    /* The reply holds until `done` returns; NULL unless REDIS_ANSWERED. Texts of an ARRAY or PAIRS are not
+     * terminated. */
     void (*done)(struct redis_command *command, enum redis_outcome outcome, const redisReply *reply);
     void *user;
     /* private to the link, from redis_link_send() to the call of `done` */
@@ -67,6 +68,10 @@ struct redis_command {
  * Cluster specification, "Hash tags"). */
 uint32_t redis_slot(str key);
 
+/* Writes "*12\r\n" or "$12\r\n"; "$3\r\nabc\r\n". Where it ends. */
+char *redis_put_head(char *at, char kind, size_t number);
+char *redis_put_bulk(char *at, str argument);
+#define REDIS_HEAD_BYTES 32u /* room for a head, and the CRLF behind an argument */
 /* The arguments as one RESP array of bulk strings, in the arena. False: no memory. */
 MUST_CHECK bool redis_format(struct arena *arena, const str *arguments, uint32_t count, str *out);
 

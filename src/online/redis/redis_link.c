@@ -288,13 +288,32 @@ static bool take_replies(struct redis_link *link, str bytes)
     return true;
 }
 
-/* In pieces: after each reply or so the parser moves all that is left of what it was given. */
+/* The row that is expected next, if it is at the beginning of the bytes: its length. */
+static size_t find_row(struct redis_link *link, str bytes, const redisReply **out)
+{
+    const struct redis_command *command = link->sent.first;
+    bool is_row = command && !command->drops_reply &&
+                  (command->shape == REDIS_SHAPE_ARRAY || command->shape == REDIS_SHAPE_PAIRS);
+    return likely(is_row) ? redis_replies_take_row(&link->replies, bytes, out) : 0;
+}
+
+/* What is not rows goes to the parser in pieces: after each reply or so it moves all that is left of what it
+ * was given. */
 static bool take_bytes(struct redis_link *link, str bytes)
 {
-    for (size_t at = 0; at < bytes.len; at += PIECE_BYTES) {
-        size_t left = bytes.len - at;
-        if (!take_replies(link, str_of(bytes.data + at, left < PIECE_BYTES ? left : PIECE_BYTES)))
+    while (bytes.len > 0) {
+        const redisReply *row;
+        size_t len = find_row(link, bytes, &row);
+        bool goes_on;
+        if (likely(len > 0)) {
+            goes_on = take_reply(link, row);
+        } else {
+            len = bytes.len < PIECE_BYTES ? bytes.len : PIECE_BYTES;
+            goes_on = take_replies(link, str_of(bytes.data, len));
+        }
+        if (!goes_on)
             return false;
+        bytes = str_of(bytes.data + len, bytes.len - len);
     }
     return true;
 }

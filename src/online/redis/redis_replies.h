@@ -1,6 +1,7 @@
 /* Replies out of a stream of bytes: hiredis' parser of RESP2 and RESP3, building struct redisReply
  * in an arena that is emptied before the next one, so that a reply costs no allocation. What comes
- * is hostile until parsed: size, nesting and syntax are checked. */
+ * is hostile until parsed: size, nesting and syntax are checked. Rows, which are nearly all that
+ * comes, are taken apart where they lie; all else is hiredis'. */
 #ifndef FEATURED_ONLINE_REDIS_REDIS_REPLIES_H
 #define FEATURED_ONLINE_REDIS_REDIS_REPLIES_H
 
@@ -27,5 +28,10 @@ MUST_CHECK status redis_replies_feed(struct redis_replies *replies, str bytes, s
 /* The next whole one, until the next call here; NULL: none yet. Fails as redis_replies_feed(). */
 MUST_CHECK status redis_replies_next(struct redis_replies *replies, const redisReply **out,
                                      struct error *error);
+
+/* A whole array or map of texts and nils at the beginning of `bytes`, none of which hiredis was given:
+ * its length, and the reply until the next call here. Its texts are borrowed from `bytes`, without an
+ * end of their own. 0: it is something else, or not whole, or another reply has begun. */
+size_t redis_replies_take_row(struct redis_replies *replies, str bytes, const redisReply **out);
 
 #endif

@@ -200,6 +200,121 @@ static void test_random(void **state)
     }
 }
 
+/* What hiredis makes of the same bytes; false: nothing, or more than one reply. */
+static bool is_as_hiredis_has_it(str bytes, const redisReply *row)
+{
+    struct redis_replies theirs;
+    const redisReply *reply = NULL;
+    struct buffer ours_text, theirs_text;
+    buffer_init(&ours_text, 1 << 20);
+    buffer_init(&theirs_text, 1 << 20);
+    assert_true(redis_replies_init(&theirs));
+    describe(row, &ours_text);
+    bool is_same = status_is_ok(redis_replies_feed(&theirs, bytes, &error)) &&
+                   status_is_ok(redis_replies_next(&theirs, &reply, &error)) && reply != NULL &&
+                   theirs.reader->pos == theirs.reader->len;
+    if (is_same)
+        describe(reply, &theirs_text);
+    is_same = is_same && str_eq(buffer_str(&ours_text), buffer_str(&theirs_text));
+    buffer_fini(&ours_text);
+    buffer_fini(&theirs_text);
+    redis_replies_fini(&theirs);
+    return is_same;
+}
+
+/* In a block of its own size, so that reading behind it is found out. */
+static size_t take_row(str bytes)
+{
+    const redisReply *row = NULL;
+    char *copy = test_malloc(bytes.len + (bytes.len == 0));
+    memcpy(copy, bytes.data, bytes.len);
+    size_t len = redis_replies_take_row(&replies, str_of(copy, bytes.len), &row);
+    if (len > 0 && !is_as_hiredis_has_it(str_of(copy, len), row))
+        fail_msg("%.*s", (int)len, bytes.data);
+    test_free(copy);
+    return len;
+}
+
+static void test_rows(void **state)
+{
+    static const str ROWS[] = {
+        STR("*0\r\n"),
+        STR("*1\r\n_\r\n"),
+        STR("*3\r\n$1\r\na\r\n$-1\r\n$0\r\n\r\n"),
+        STR("*1\r\n$6\r\n\0\r\n$1\r\r\n"),
+        STR("%1\r\n$1\r\nk\r\n$10\r\n0123456789\r\n"),
+    };
+    static const str OTHERS[] = {
+        STR("$1\r\na\r\n"),
+        STR("*1\r\n:1\r\n"),
+        STR("*1\r\n+a\r\n"),
+        STR("*1\r\n*0\r\n"),
+        STR("*2\r\n$1\r\na\r\n#t\r\n"),
+        STR("*-1\r\n"),
+        STR("*01\r\n_\r\n"),
+        STR("*\r\n_\r\n"),
+        STR("*1\r\n$01\r\na\r\n"),
+        STR("*1\r\n$1\r\nab\r\n"),
+        STR("*1\r\n$1\r\na\ra"),
+        STR("*1\r\n$-2\r\n"),
+        STR("*1\n_\r\n"),
+        STR("*99999999999999999999\r\n_\r\n"),
+        STR("*18446744073709551617\r\n_\r\n"),
+        STR("*1\r\n$18446744073709551617\r\na\r\n"),
+        STR("%99999999\r\n_\r\n"),
+        STR("~1\r\n_\r\n"),
+    };
+    (void)state;
+    assert_true(redis_replies_init(&replies));
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        assert_int_equal(take_row(ROWS[i]), ROWS[i].len);
+        for (size_t len = 0; len < ROWS[i].len; len++)
+            assert_int_equal(take_row(str_of(ROWS[i].data, len)), 0);
+    }
+    assert_int_equal(take_row(STR("*1\r\n_\r\n*1\r\n$1")), 7);
+    for (size_t i = 0; i < ARRAY_LEN(OTHERS); i++)
+        if (take_row(OTHERS[i]) != 0)
+            fail_msg("%s", OTHERS[i].data);
+    feed(STR("*1\r\n")); /* of another reply */
+    const redisReply *reply = NULL;
+    assert_int_equal(take_row(STR("*1\r\n_\r\n")), 0);
+    assert_true(status_is_ok(redis_replies_next(&replies, &reply, &error)) && reply == NULL);
+    assert_int_equal(take_row(STR("*1\r\n_\r\n")), 0);
+    feed(STR("_\r\n"));
+    assert_int_equal(take_row(STR("*1\r\n_\r\n")), 0);
+    assert_true(status_is_ok(redis_replies_next(&replies, &reply, &error)) && reply != NULL);
+    assert_int_equal(take_row(STR("*1\r\n_\r\n")), 7);
+    assert_true(status_is_ok(redis_replies_next(&replies, &reply, &error)) && reply == NULL);
+    assert_int_equal(take_row(STR("*1\r\n_\r\n")), 7);
+    feed(STR("$"));
+    assert_true(status_is_ok(redis_replies_next(&replies, &reply, &error)) && reply == NULL);
+    assert_int_equal(take_row(STR("*1\r\n_\r\n")), 0);
+    redis_replies_fini(&replies);
+}
+
+/* A row with other bytes here and there is left to hiredis or taken as hiredis has it. */
+static void test_damaged_rows(void **state)
+{
+    static const char ROW[] = "*4\r\n$1\r\na\r\n$-1\r\n$12\r\nabcdefghijkl\r\n_\r\n";
+    static const char BYTES[] = "*%$_-0123\r\n:+a";
+    unsigned seed = (unsigned)clock_monotonic_ns();
+    unsigned next = seed;
+    unsigned taken = 0;
+    (void)state;
+    print_message("seed %u\n", seed);
+    assert_true(redis_replies_init(&replies));
+    for (int round = 0; round < 100000; round++) {
+        char bytes[sizeof(ROW)];
+        memcpy(bytes, ROW, sizeof(ROW));
+        for (int i = rand_r(&next) % 3; i >= 0; i--)
+            bytes[(unsigned)rand_r(&next) % (sizeof(ROW) - 1)] =
+                BYTES[(unsigned)rand_r(&next) % (sizeof(BYTES) - 1)];
+        taken += take_row(str_of(bytes, sizeof(ROW) - 1)) > 0;
+    }
+    assert_true(taken > 1000);
+    redis_replies_fini(&replies);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +324,8 @@ int main(void)
         cmocka_unit_test(test_size),
         cmocka_unit_test(test_memory_is_reused),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_damaged_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
