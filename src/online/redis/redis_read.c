@@ -85,68 +85,73 @@ static void id_done(struct redis_command *command, enum redis_outcome outcome,
     submit_ids(state);
 }
 
-/* What stands behind the key in every command of a read. */
-static bool format_tail(const struct read_state *state, struct arena *arena, str *out)
+/* What stands around the key in every command of a read. */
+struct frame {
+    str head; /* up to its "$" */
+    str tail; /* from the CRLF behind it */
+    str entity_name;
+};
+
+static bool frame_init(struct frame *frame, const struct read_state *state, struct arena *arena)
 {
     const struct redis_columns *columns = &state->columns;
-    size_t capacity = STR("$13\r\n" REDIS_EVENT_TIMES "\r\n").len;
-    if (state->read->others != NULL) {
-        *out = STR("");
-        return true;
-    }
-    for (uint32_t i = 0; i < columns->count; i++)
-        capacity += columns->items[i].field.len + STR("$18446744073709551615\r\n\r\n").len;
+    const struct online_read *read = state->read;
+    bool is_all = read->others != NULL;
+    uint32_t fields = is_all ? 0 : columns->count;
+    size_t capacity = 3 * REDIS_HEAD_BYTES + STR("HGETALL" REDIS_EVENT_TIMES).len;
+    for (uint32_t i = 0; i < fields; i++)
+        capacity += REDIS_HEAD_BYTES + columns->items[i].field.len;
     char *data = arena_alloc(arena, capacity);
     if (data == NULL)
         return false;
-    struct buffer tail = {.data = data, .capacity = capacity, .limit = capacity};
-    for (uint32_t i = 0; i < columns->count; i++)
-        redis_append_bulk(&tail, columns->items[i].field);
-    redis_append_bulk(&tail, STR(REDIS_EVENT_TIMES));
-    *out = buffer_str(&tail);
-    return status_is_ok(buffer_status(&tail));
+    char *at = redis_put_head(data, '*', is_all ? 2 : fields + (size_t)3);
+    at = redis_put_bulk(at, is_all ? STR("HGETALL") : STR("HMGET"));
+    frame->head = str_of(data, (size_t)(at - data));
+    data = at;
+    at = mempcpy(at, "\r\n", 2);
+    for (uint32_t i = 0; i < fields; i++)
+        at = redis_put_bulk(at, columns->items[i].field);
+    if (!is_all)
+        at = redis_put_bulk(at, STR(REDIS_EVENT_TIMES));
+    frame->tail = str_of(data, (size_t)(at - data));
+    frame->entity_name = read->entity ? read->entity->name : read->entity_name;
+    return true;
 }
 
-static bool format_id(struct read_state *state, uint32_t number, str tail, struct arena *arena)
+static bool format_id(struct read_state *state, uint32_t number, const struct frame *frame,
+                      struct arena *arena)
 {
     struct read_id *id = &state->ids[number];
-    bool is_all = state->read->others != NULL;
-    const struct online_read *read = state->read;
-    str key;
-    if (!redis_row_key(arena, read->entity ? read->entity->name : read->entity_name,
-                       read->entity_ids[number], &key))
-        return false;
-    size_t capacity = STR("*4294967295\r\n$7\r\nHGETALL\r\n$18446744073709551615\r\n\r\n").len +
-                      key.len + tail.len;
-    char *data = arena_alloc(arena, capacity);
+    str entity_id = state->read->entity_ids[number];
+    size_t key_len = redis_row_key_len(frame->entity_name, entity_id);
+    char *data =
+        arena_alloc(arena, frame->head.len + REDIS_HEAD_BYTES + key_len + frame->tail.len);
     if (data == NULL)
         return false;
-    struct buffer bytes = {.data = data, .capacity = capacity, .limit = capacity};
-    buffer_append_char(&bytes, '*');
-    buffer_append_uint64(&bytes, is_all ? 2 : state->columns.count + UINT64_C(3));
-    buffer_append(&bytes, "\r\n", 2);
-    redis_append_bulk(&bytes, is_all ? STR("HGETALL") : STR("HMGET"));
-    redis_append_bulk(&bytes, key);
-    buffer_append_str(&bytes, tail);
+    char *key = mempcpy(data, frame->head.data, frame->head.len);
+    key = redis_put_head(key, '$', key_len);
+    char *end = redis_row_put_key(key, frame->entity_name, entity_id);
+    end = mempcpy(end, frame->tail.data, frame->tail.len);
+    bool is_all = state->read->others != NULL;
     *id = (struct read_id){
-        .command = {.bytes = buffer_str(&bytes),
-                    .slot = redis_client_is_cluster(state->on->client) ? redis_slot(key)
-                                                                        : REDIS_SLOT_ANY,
+        .command = {.bytes = str_of(data, (size_t)(end - data)),
                     .lane = REDIS_LANE_READ,
                     .shape = is_all ? REDIS_SHAPE_PAIRS : REDIS_SHAPE_ARRAY,
                     .elements = state->columns.count + 1,
                     .done = id_done},
         .state = state,
-        .key = key,
+        .key = str_of(key, key_len),
         .number = number,
     };
-    return status_is_ok(buffer_status(&bytes));
+    id->command.slot =
+        redis_client_is_cluster(state->on->client) ? redis_slot(id->key) : REDIS_SLOT_ANY;
+    return true;
 }
 
 static bool prepare(struct redis_loop *on, struct online_read *read, struct read_state **out)
 {
     struct arena *arena = read->arena;
-    str tail;
+    struct frame frame;
     struct read_state *state =
         arena_alloc(arena, sizeof(*state) + read->id_count * sizeof(state->ids[0]));
     if (state == NULL)
@@ -157,10 +162,10 @@ static bool prepare(struct redis_loop *on, struct online_read *read, struct read
     state->in_flight = 0;
     state->is_submitting = false;
     if (!redis_columns_init(&state->columns, read->versions, read->version_count, arena) ||
-        !format_tail(state, arena, &tail))
+        !frame_init(&frame, state, arena))
         return false;
     for (uint32_t i = 0; i < read->id_count; i++)
-        if (!format_id(state, i, tail, arena))
+        if (!format_id(state, i, &frame, arena))
             return false;
     *out = state;
     return true;

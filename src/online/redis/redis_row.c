@@ -8,17 +8,26 @@
 #include "model/cell_rule.h"
 #include "online/redis/redis_value.h"
 
+size_t redis_row_key_len(str entity_name, str entity_id)
+{
+    return entity_name.len + 1 + entity_id.len + STR(REDIS_KEY_SUFFIX).len;
+}
+
+char *redis_row_put_key(char *at, str entity_name, str entity_id)
+{
+    at = mempcpy(at, entity_name.data, entity_name.len);
+    *at++ = ':';
+    at = mempcpy(at, entity_id.data, entity_id.len);
+    return mempcpy(at, REDIS_KEY_SUFFIX, STR(REDIS_KEY_SUFFIX).len);
+}
+
 bool redis_row_key(struct arena *arena, str entity_name, str entity_id, str *out)
 {
-    size_t len = entity_name.len + 1 + entity_id.len + STR(REDIS_KEY_SUFFIX).len;
+    size_t len = redis_row_key_len(entity_name, entity_id);
     char *key = arena_alloc(arena, len);
     if (key == NULL)
         return false;
-    memcpy(key, entity_name.data, entity_name.len);
-    key[entity_name.len] = ':';
-    memcpy(key + entity_name.len + 1, entity_id.data, entity_id.len);
-    memcpy(key + entity_name.len + 1 + entity_id.len, REDIS_KEY_SUFFIX,
-           STR(REDIS_KEY_SUFFIX).len);
+    redis_row_put_key(key, entity_name, entity_id);
     *out = str_of(key, len);
     return true;
 }

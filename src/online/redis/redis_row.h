@@ -22,6 +22,9 @@
 
 /* `user` and `u1`: "user:u1:features", in the arena. */
 MUST_CHECK bool redis_row_key(struct arena *arena, str entity_name, str entity_id, str *out);
+/* Its length; the same where there is room for it: where it ends. */
+size_t redis_row_key_len(str entity_name, str entity_id);
+char *redis_row_put_key(char *at, str entity_name, str entity_id);
 /* The id in such a key; false: it is none of this entity. */
 MUST_CHECK bool redis_row_id(str key, str entity_name, str *out);
 /* "clicks", or "clicks@2" of a later version. A feature called __event_times has "__event_times@1". */
