@@ -5,6 +5,7 @@
 #define FEATURED_CODEC_ARROW_READ_MESSAGE_H
 
 #include "base/error.h"
+#include "codec/arrow_format.h"
 #include "codec/flatbuffer_read.h"
 
 /* A message is held whole, for its columns lie one after the other. */
@@ -12,9 +13,6 @@
 #define ARROW_METADATA_BYTES (16u << 20) /* 10,000 columns, and what pandas says of them */
 
 #define ARROW_FILE_MAGIC STR("ARROW1\0\0") /* a file is a stream between this and a footer */
-#define ARROW_VERSION_V5 4                 /* 1.0 and later */
-
-enum arrow_header { ARROW_SCHEMA = 1, ARROW_DICTIONARY_BATCH = 2, ARROW_RECORD_BATCH = 3 };
 
 struct arrow_message {
     int64_t version;

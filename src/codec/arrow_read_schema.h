@@ -9,36 +9,6 @@
 #define ARROW_FIELDS_MAX 65536u /* nested ones too */
 #define ARROW_DEPTH_MAX 64
 
-enum arrow_type {
-    ARROW_NULL = 1,
-    ARROW_INT,
-    ARROW_FLOAT,
-    ARROW_BINARY,
-    ARROW_UTF8,
-    ARROW_BOOL,
-    ARROW_DECIMAL,
-    ARROW_DATE,
-    ARROW_TIME,
-    ARROW_TIMESTAMP,
-    ARROW_INTERVAL,
-    ARROW_LIST,
-    ARROW_STRUCT,
-    ARROW_UNION,
-    ARROW_FIXED_SIZE_BINARY,
-    ARROW_FIXED_SIZE_LIST,
-    ARROW_MAP,
-    ARROW_DURATION,
-    ARROW_LARGE_BINARY,
-    ARROW_LARGE_UTF8,
-    ARROW_LARGE_LIST,
-    ARROW_RUN_END_ENCODED,
-    ARROW_BINARY_VIEW,
-    ARROW_UTF8_VIEW,
-    ARROW_LIST_VIEW,
-    ARROW_LARGE_LIST_VIEW,
-    ARROW_TYPE_COUNT,
-};
-
 /* What one value of a fixed width is. */
 struct arrow_width {
     uint8_t bytes;

@@ -128,7 +128,18 @@ void retrieve_slice(struct retrieve *retrieve, const str *entity_ids, uint32_t i
 
 /* While they hold: the cells of the i-th id of the slice, one per column; until the next call. */
 const struct cell *retrieve_row(struct retrieve *retrieve, uint32_t i);
-/* The same of what others wrote about it. A column that is held (in `row`, the i-th) hides another
+/* The same by column: the cell of the i-th id is the (i × *stride)-th from here; NULL: the column
+ * is not registered, or not any more. */
+static inline const struct cell *retrieve_column_cells(const struct retrieve *retrieve,
+                                                       uint32_t column, size_t *stride)
+{
+    const struct retrieve_column *at = &retrieve->columns[column];
+    if (at->group == RETRIEVE_UNREGISTERED)
+        return NULL;
+    *stride = retrieve->groups[at->group].version_count;
+    return retrieve->groups[at->group].cells + at->place;
+}
+/* What others wrote about the i-th id. A column that is held (in `row`, the i-th) hides another
  * value of its name. OUT_OF_MEMORY. */
 MUST_CHECK status retrieve_others(struct retrieve *retrieve, uint32_t i, const struct cell *row,
                                   struct online_others *out);

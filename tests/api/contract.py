@@ -14,6 +14,7 @@ import jsonschema_rs
 
 SPEC_FILE = pathlib.Path(__file__).resolve().parents[2] / "spec" / "openapi.json"
 NDJSON = "application/x-ndjson"
+ARROW = "application/vnd.apache.arrow.stream"
 PROBLEM = "application/problem+json"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -145,6 +146,9 @@ class Contract:
         if content_type == "application/x-npy":
             if not body.startswith(b"\x93NUMPY"):
                 raise ContractError(f"{where}: not a .npy file")
+        elif content_type == ARROW:
+            if not (body.startswith(b"\xff" * 4) and body.endswith(b"\xff\xff\xff\xff\0\0\0\0")):
+                raise ContractError(f"{where}: not a whole Arrow stream")
         elif content_type == NDJSON:
             self.check_lines(media["x-line-schema"], body, where)
         elif content_type.endswith("json"):

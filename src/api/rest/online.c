@@ -3,16 +3,26 @@
 
 #include "codec/id_list.h"
 
-static status choose_format(struct http_exchange *exchange, const struct api_query *query,
-                            struct vectors *vectors)
+/* What the client wants most; of what it wants as much, the tensor, then columns, then JSON. */
+static status choose_format(struct http_exchange *exchange, struct vectors *vectors)
+{
+    unsigned npy = api_accepts(exchange, API_NPY, true);
+    unsigned arrow = api_accepts(exchange, API_ARROW, true);
+    unsigned json = api_accepts(exchange, API_JSON, false);
+    if (npy == 0 && arrow == 0 && json == 0)
+        return error_set(&vectors->error, STATUS_NOT_ACCEPTABLE, "not_acceptable",
+                         "This route answers application/json, application/x-npy or "
+                         "application/vnd.apache.arrow.stream");
+    if (npy > 0 && npy >= arrow && npy >= json)
+        vectors->format = VECTORS_NPY;
+    else
+        vectors->format = arrow > 0 && arrow >= json ? VECTORS_ARROW : VECTORS_JSON;
+    return OK;
+}
+
+static status choose_dtype(const struct api_query *query, struct vectors *vectors)
 {
     str dtype = api_query_get(query, STR("dtype"));
-    unsigned npy = api_accepts(exchange, API_NPY, true);
-    unsigned json = api_accepts(exchange, API_JSON, false);
-    if (npy == 0 && json == 0)
-        return error_set(&vectors->error, STATUS_NOT_ACCEPTABLE, "not_acceptable",
-                         "This route answers application/json or application/x-npy");
-    vectors->format = npy > 0 && npy >= json ? VECTORS_NPY : VECTORS_JSON;
     if (dtype.len == 0 || str_eq(dtype, STR("float64"))) {
         vectors->dtype = NPY_FLOAT64;
     } else if (str_eq(dtype, STR("float32"))) {
@@ -24,6 +34,14 @@ static status choose_format(struct http_exchange *exchange, const struct api_que
                          "Input should be float64 or float32");
     }
     return OK;
+}
+
+/* What every form of reading has in its query. */
+static status choose_answer(struct vectors *vectors, const struct api_query *query)
+{
+    TRY(choose_format(vectors->exchange, vectors));
+    TRY(choose_dtype(query, vectors));
+    return api_query_bool(query, STR("metadata"), &vectors->json.metadata, &vectors->error);
 }
 
 static struct vectors *vectors_create(struct http_exchange *exchange)
@@ -73,7 +91,7 @@ static status choose_by_query(struct vectors *vectors, const struct api_query *q
 
 static status plan(struct vectors *vectors, const struct choice *choice)
 {
-    bool unique = vectors->format == VECTORS_JSON;
+    bool unique = vectors->format != VECTORS_NPY; /* a matrix has no names to be told apart by */
     if (choice->by_service)
         return retrieve_plan_service(&vectors->retrieve, choice->service, unique, &vectors->error);
     if (choice->names)
@@ -93,8 +111,7 @@ static status online_get(struct http_exchange *exchange, struct vectors *vectors
         return api_out_of_memory(error);
     TRY(api_query_parse(exchange, "feature_names feature_service entity metadata dtype", &query,
                         error));
-    TRY(choose_format(exchange, &query, vectors));
-    TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
+    TRY(choose_answer(vectors, &query));
     TRY(api_path_entity_id(exchange, "entity_id", id, error));
     vectors->entity_ids = id;
     vectors->id_count = 1;
@@ -135,8 +152,7 @@ static status batch_of_json(struct vectors *vectors, bool *strict)
     TRY(api_query_parse(exchange, "entity metadata dtype", &query, error));
     TRY(refuse_query(&query, STR("feature_names"), error));
     TRY(refuse_query(&query, STR("feature_service"), error));
-    TRY(choose_format(exchange, &query, vectors));
-    TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
+    TRY(choose_answer(vectors, &query));
     TRY(json_decode_batch_read(exchange->request.body, query.strict, &exchange->arena, &body,
                                error));
     struct choice choice = {
@@ -173,8 +189,7 @@ static status batch_of_ids(struct vectors *vectors, bool is_npy, bool *strict)
     str body = exchange->request.body;
     TRY(api_query_parse(exchange, "feature_names feature_service entity metadata dtype", &query,
                         error));
-    TRY(choose_format(exchange, &query, vectors));
-    TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
+    TRY(choose_answer(vectors, &query));
     TRY(choose_by_query(vectors, &query, &choice));
     if (!choice.by_service && choice.names == NULL)
         return refuse_neither(error);

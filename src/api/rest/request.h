@@ -69,5 +69,6 @@ struct buffer *api_respond_json_begin(struct http_exchange *exchange);
 
 #define API_JSON STR("application/json")
 #define API_NPY STR("application/x-npy")
+#define API_ARROW STR("application/vnd.apache.arrow.stream")
 
 #endif

@@ -5,6 +5,8 @@
 #include "base/assert.h"
 #include "model/limits.h"
 
+#include "api/rest/vectors_arrow.h"
+
 #define UNREGISTERED_HEADER_BYTES 1024u /* api.md: the header is at most 1 KiB */
 #define PIECE_BYTES (64u << 10) /* of a streamed answer: a row that begins below is still taken */
 #define COLUMN_HEADER_BYTES 65536u /* more column names do not fit into any client's header */
@@ -87,33 +89,56 @@ static status prepare_keys(struct vectors *vectors)
     return OK;
 }
 
-static status prepare_tensor(struct vectors *vectors)
+/* Embeddings are what makes rows long that have few columns. */
+static status check_row(struct vectors *vectors)
 {
     const struct retrieve *retrieve = &vectors->retrieve;
     uint64_t numbers = 0;
+    for (uint32_t c = 0; c < retrieve->column_count; c++)
+        numbers += column_width(&retrieve->columns[c]);
+    if (numbers > LIMIT_READ_CELLS)
+        return error_set(&vectors->error, STATUS_TOO_LARGE, "too_large",
+                         "One row of the answer would have %llu numbers; at most %u are answered",
+                         (unsigned long long)numbers, LIMIT_READ_CELLS);
+    return OK;
+}
+
+static status prepare_tensor(struct vectors *vectors)
+{
+    const struct retrieve *retrieve = &vectors->retrieve;
     for (uint32_t c = 0; c < retrieve->column_count; c++) {
         const struct retrieve_column *column = &retrieve->columns[c];
-        numbers += column_width(column);
         if (column_width(column) == 0)
             return error_set(&vectors->error, STATUS_NOT_ACCEPTABLE, "not_acceptable",
                              "Feature '%.*s' (%s%s) has no place in a tensor: leave it out, or "
-                             "accept application/json",
+                             "accept application/json or application/vnd.apache.arrow.stream",
                              STR_ARG(column->name), data_type_name(column->data_type),
                              column->data_type == DATA_TYPE_EMBEDDING ? " without dimension" : "");
     }
-    if (numbers > LIMIT_READ_CELLS)
-        return error_set(&vectors->error, STATUS_TOO_LARGE, "too_large",
-                         "One row of the tensor would have %llu numbers; at most %u are answered",
-                         (unsigned long long)numbers, LIMIT_READ_CELLS);
+    TRY(check_row(vectors));
     return set_names_header(vectors);
+}
+
+static status prepare_format(struct vectors *vectors)
+{
+    switch (vectors->format) {
+    case VECTORS_NPY:
+        return prepare_tensor(vectors);
+    case VECTORS_ARROW:
+        TRY(check_row(vectors));
+        return vectors_arrow_prepare(vectors);
+    case VECTORS_JSON:
+    default:
+        return prepare_keys(vectors);
+    }
 }
 
 static status prepare(struct vectors *vectors, bool strict)
 {
     struct retrieve *retrieve = &vectors->retrieve;
     uint64_t cells = (uint64_t)vectors->id_count * retrieve->column_count;
-    /* before the first byte of an answer that may be streamed: afterwards reads do not fail. A store
-     * that answers later says so itself, with the first slice, if it is asked at all. */
+    /* before the first byte of an answer that may be streamed: afterwards reads do not fail. A
+     * store that answers later says so itself, with the first slice, if it is asked at all. */
     if (!retrieve_is_late(retrieve) || retrieve->group_count == 0)
         TRY(service_check_values(retrieve->service, &vectors->error));
     if (strict)
@@ -126,7 +151,7 @@ static status prepare(struct vectors *vectors, bool strict)
                          LIMIT_READ_CELLS);
     if (retrieve->unregistered_count)
         TRY(set_unregistered_header(vectors));
-    return vectors->format == VECTORS_NPY ? prepare_tensor(vectors) : prepare_keys(vectors);
+    return prepare_format(vectors);
 }
 
 static void append_tensor_row(const struct vectors *vectors, struct buffer *out,
@@ -154,9 +179,7 @@ static void append_row(struct vectors *vectors, struct buffer *out, uint32_t i,
     json_encode_vector(out, &vectors->json, vectors->retrieve.entity_ids[i], cells, NULL);
 }
 
-/* As many rows of the slice as fill a piece. Those left out are still there for the next one, or
- * are read again for it. */
-static void append_rows(struct vectors *vectors, struct buffer *out)
+static void append_texts_or_numbers(struct vectors *vectors, struct buffer *out)
 {
     struct retrieve *retrieve = &vectors->retrieve;
     size_t full_at = out->len + PIECE_BYTES;
@@ -166,14 +189,30 @@ static void append_rows(struct vectors *vectors, struct buffer *out)
             buffer_append_char(out, ',');
         append_row(vectors, out, vectors->slice_next, retrieve_row(retrieve, vectors->slice_next));
     }
-    if (!retrieve_is_late(retrieve))
+}
+
+/* As many rows of the slice as fill a piece. Those left out are still there for the next one, or
+ * are read again for it. */
+static void append_rows(struct vectors *vectors, struct buffer *out)
+{
+    if (vectors->slice_next == vectors->slice_count)
+        return; /* of no ids at all */
+    if (vectors->format == VECTORS_ARROW) {
+        uint32_t rows = vectors_arrow_append_rows(vectors, out);
+        vectors->next += rows;
+        vectors->slice_next += rows;
+    } else {
+        append_texts_or_numbers(vectors, out);
+    }
+    if (!retrieve_is_late(&vectors->retrieve))
         vectors->slice_count = vectors->slice_next = 0;
 }
 
 static void read_next_slice(struct vectors *vectors, void (*done)(struct retrieve *retrieve))
 {
     uint32_t left = vectors->id_count - vectors->next;
-    uint32_t most = retrieve_slice_ids(&vectors->retrieve);
+    uint32_t most = vectors->format == VECTORS_ARROW ? vectors_arrow_slice_ids(vectors)
+                                                     : retrieve_slice_ids(&vectors->retrieve);
     if (retrieve_is_late(&vectors->retrieve))
         arena_reset(&vectors->slice_arena);
     vectors->slice_next = 0;
@@ -193,10 +232,12 @@ static bool is_small(const struct vectors *vectors)
 static void append_head(struct vectors *vectors, struct buffer *out)
 {
     uint64_t columns = 0;
-    if (vectors->format == VECTORS_JSON) {
+    if (vectors->format == VECTORS_JSON)
         buffer_append_char(out, '[');
+    if (vectors->format == VECTORS_ARROW)
+        vectors_arrow_append_schema(vectors, out);
+    if (vectors->format != VECTORS_NPY)
         return;
-    }
     for (uint32_t c = 0; c < vectors->retrieve.column_count; c++)
         columns += column_width(&vectors->retrieve.columns[c]);
     npy_append_header(out, vectors->dtype, vectors->id_count, columns);
@@ -206,6 +247,8 @@ static void append_tail(const struct vectors *vectors, struct buffer *out)
 {
     if (vectors->format == VECTORS_JSON)
         buffer_append_char(out, ']');
+    if (vectors->format == VECTORS_ARROW)
+        arrow_append_end(out);
 }
 
 static void slice_done(struct retrieve *retrieve)
@@ -255,7 +298,8 @@ static void finish(struct http_exchange *exchange)
 
 static str content_type(const struct vectors *vectors)
 {
-    return vectors->format == VECTORS_NPY ? STR("application/x-npy") : API_JSON;
+    static const str TYPES[] = {API_JSON, API_NPY, API_ARROW};
+    return TYPES[vectors->format];
 }
 
 static bool any_held(const struct cell *cells, uint32_t count)
@@ -293,9 +337,14 @@ static void answer_one(struct retrieve *retrieve)
         return;
     }
     struct buffer *out = http_respond_begin(exchange, 200, content_type(vectors));
-    if (vectors->format == VECTORS_NPY)
+    if (vectors->format == VECTORS_JSON) {
+        append_row(vectors, out, 0, cells);
+    } else {
+        vectors->slice_count = 1;
         append_head(vectors, out);
-    append_row(vectors, out, 0, cells);
+        append_rows(vectors, out);
+        append_tail(vectors, out);
+    }
     http_respond_end(exchange);
 }
 

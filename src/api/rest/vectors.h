@@ -1,10 +1,11 @@
-/* Answers made of feature vectors: one object, an array of them, or a tensor. Small ones are
- * written at once; large ones go out slice by slice, so that neither the loop nor memory is held
- * up. A store that answers later is read before the answer begins, so that it may still become an
- * error; if it fails once a part has left, the connection ends. */
+/* Answers made of feature vectors: one object, an array of them, a tensor, or columns. Small ones
+ * are written at once; large ones go out slice by slice, so that neither the loop nor memory is
+ * held up. A store that answers later is read before the answer begins, so that it may still become
+ * an error; if it fails once a part has left, the connection ends. */
 #ifndef FEATURED_API_REST_VECTORS_H
 #define FEATURED_API_REST_VECTORS_H
 
+#include "codec/arrow_write.h"
 #include "codec/json_read.h"
 #include "codec/npy.h"
 #include "service/retrieve.h"
@@ -12,7 +13,7 @@
 #include "api/rest/others.h"
 #include "api/rest/request.h"
 
-enum vectors_format { VECTORS_JSON, VECTORS_NPY };
+enum vectors_format { VECTORS_JSON, VECTORS_NPY, VECTORS_ARROW };
 
 struct vectors {
     struct http_exchange *exchange;
@@ -22,6 +23,8 @@ struct vectors {
     uint32_t next; /* first id not written yet */
     enum vectors_format format;
     enum npy_dtype dtype;
+    struct arrow_column *arrow_columns; /* these two are vectors_arrow.c's */
+    struct arrow_cells *arrow_cells;
     struct json_vector json; /* id_key, only_held and metadata are the handler's */
     bool is_array;           /* a batch, even of one */
     bool not_found_if_empty; /* one id: 404 "User … not found" if nothing of it is held */
