@@ -14,7 +14,7 @@ help:
 	@echo 'make all     build'
 	@echo 'make unit    the unit tests alone'
 	@echo 'make crash   end the server ROUNDS=200 times, and lose power from SEEDS=ROUNDS for each policy'
-	@echo 'make bench   measure beside nginx and Redis (ROWS=1,5 for some rows)'
+	@echo 'make bench   measure beside the peers, and write docs/performance.md (ROWS=1,5 for some rows)'
 	@echo 'make fuzz    fuzz each parser for MINUTES=10'
 	@echo 'make install binary, man page and bash completion under PREFIX=/usr/local'
 	@echo 'make format  clang-format over the sources'
@@ -46,7 +46,7 @@ crash: all
 
 bench: all
 	@scripts/setup bench
-	@bench/run $(if $(ROWS),--rows $(ROWS))
+	@bench/run $(if $(ROWS),--rows $(ROWS)) $(if $(ROWS)$(BENCH_SCALE),,--publish)
 
 fuzz:
 	@scripts/setup build test

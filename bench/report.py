@@ -2,6 +2,7 @@
 
 import glob
 import json
+import math
 import os
 import platform
 import re
@@ -95,7 +96,7 @@ class Row:
         goal = "–"
         if self.goal is not None:
             sign = "≥" if self.at_least else "≤"
-            goal = f"{sign} {number(self.goal)}{unit if self.absolute else ' ×'}"
+            goal = f"{sign} {self.goal:,.4g}{unit if self.absolute else ' ×'}"
         return [str(self.number), self.figure, spread(self.ours) + unit,
                 f"{spread(self.peer)}{unit}, {self.peer_name}" if self.peer else "–",
                 spread([self.ratio()], ratios) if ratios else "–", goal,
@@ -114,13 +115,14 @@ class Row:
 
 
 def number(value):
-    """Three significant digits, more where they stand before the point."""
-    if value == 0:
-        return "0"
+    """Three significant digits; four, and the zeros that stand for the rest, from 10,000."""
     size = abs(value)
-    decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
-    text = f"{value:,.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    if size >= 10000:
+        rest = 10 ** (math.floor(math.log10(size)) - 3)
+        return f"{round(value / rest) * rest:,}"
+    if value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
 
 
 def spread(middle, values=None):
