@@ -73,9 +73,10 @@ class Bench:
             self.servers.remove(server)
 
     @contextlib.contextmanager
-    def attempt(self, *rows):
+    def attempt(self, *rows, finishes=True):
         """What fails in here fails those of the rows that have not finished or failed by themselves
-        (may be nested); the others are measured all the same."""
+        (may be nested); the others are measured all the same. Else they have finished, unless this is but
+        a beginning."""
         try:
             yield
         except Exception as error:
@@ -83,7 +84,8 @@ class Bench:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             self.fail(rows, reason)
         else:
-            self.finished |= self.wanted & set(rows) - set(self.failed)
+            if finishes:
+                self.finished |= self.wanted & set(rows) - set(self.failed)
 
     def fail(self, rows, reason):
         for row in sorted(self.wanted & set(rows) - self.finished - set(self.failed), key=str):

@@ -16,7 +16,7 @@ SEARCH_STEPS = 7
 SUSTAINED_SHARE = 0.99
 LOAD_SHARE = 0.8
 # The charts: shares of what a closed loop got, so many runs of each.
-LOAD_SHARES = (0.05, 0.2, 0.4, 0.6, 0.75, 0.85, 0.95)
+LOAD_SHARES = (0.05, 0.2, 0.4, 0.6, 0.8, 0.95)
 CHART_RUNS = 3
 THROUGHPUT_SECONDS = 2
 PERCENTILE_SECONDS = 5  # p99.9 of a few hundred requests per second

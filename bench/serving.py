@@ -3,7 +3,6 @@ Everything that serves runs on the server's core, Redis included; the generator 
 
 import functools
 import os
-import statistics
 
 import feast_peer
 import open_loop
