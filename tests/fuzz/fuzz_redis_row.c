@@ -1,7 +1,8 @@
 /* A row as Redis might answer it: fields, texts and __event_times that anybody may have written. The first
  * byte says whether columns were named (HMGET) or everything was asked for; the rest are the elements of
  * the reply, each ended by 0x1f, one of a single 0x1e nil. What is read is a value as this server would
- * have written it, and reads back as the same. */
+ * have written it, and reads back as the same. A row read by the pattern of one that differs in a byte is what
+ * it is without a pattern. */
 #include <math.h>
 #include <stdint.h>
 
@@ -63,6 +64,43 @@ static void check_cells(const struct cell *cells, const struct online_others *ot
     }
 }
 
+static void check_same(const struct cell *a, const struct cell *b)
+{
+    for (uint32_t i = 0; i < DATA_TYPE_COUNT; i++) {
+        ASSERT(a[i].state == b[i].state);
+        if (a[i].state == CELL_NOT_FOUND)
+            continue;
+        ASSERT(a[i].event_time_us == b[i].event_time_us);
+        ASSERT(a[i].state != CELL_PRESENT || value_eq(&a[i].value, &b[i].value));
+    }
+}
+
+/* The row, and the row with one byte of its event times changed, both after it. */
+static void check_pattern(struct redis_columns *columns, const redisReply *row, uint8_t choice,
+                          struct arena *arena)
+{
+    struct redis_columns plain = *columns;
+    redisReply *times = row->element[row->elements - 1];
+    struct cell cells[2][DATA_TYPE_COUNT];
+    bool is_damaged[2] = {false, false};
+    struct error error;
+    char *text = times->len ? arena_alloc(arena, times->len) : NULL;
+    if (row->elements != DATA_TYPE_COUNT + 1 || text == NULL)
+        return;
+    ASSERT(redis_columns_expect_many(columns, arena));
+    memcpy(text, times->str, times->len);
+    times->str = text;
+    for (int round = 0; round < 2; round++) {
+        ASSERT(status_is_ok(redis_row_read(columns, row, NOW_US, arena, cells[0], NULL,
+                                           &is_damaged[0], &error)));
+        ASSERT(status_is_ok(redis_row_read(&plain, row, NOW_US, arena, cells[1], NULL,
+                                           &is_damaged[1], &error)));
+        ASSERT(is_damaged[0] == is_damaged[1]);
+        check_same(cells[0], cells[1]);
+        text[choice % times->len] ^= (char)(1 << choice % 7);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct catalog_feature features[DATA_TYPE_COUNT] = {0};
@@ -102,6 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_cells(cells, is_all ? &others : NULL, &arena);
     else
         ASSERT(result.code == STATUS_UNAVAILABLE && error.detail[0]);
+    if (status_is_ok(result) && !is_all)
+        check_pattern(&columns, &reply, data[0], &arena);
     arena_fini(&arena);
     return 0;
 }

@@ -270,3 +270,62 @@ size_t redis_entry_format(const struct redis_entry *entry, char out[static REDIS
                             (long long)entry->event_time_us, (unsigned long long)entry->version_id,
                             kind);
 }
+
+#define TIME_DIGITS 16 /* of the years 2001 to 2286: rows with others are parsed */
+#define TIME_MIN_US INT64_C(1000000000000000)
+
+bool redis_pattern_add(struct redis_pattern *pattern, str text, const struct redis_entries *at,
+                       const struct redis_entry *entry, uint32_t number)
+{
+    uint32_t i = at->count - 1;
+    const char *quote = at->at - 1; /* behind "1700000000000000:7:v", if nothing is escaped there */
+    const char *open = memrchr(text.data, '"', (size_t)(quote - text.data));
+    if (i >= REDIS_PATTERN_ENTRIES_MAX || text.len > REDIS_PATTERN_BYTES_MAX || open == NULL ||
+        quote - open < TIME_DIGITS + 4 || open[1 + TIME_DIGITS] != ':' || quote[-2] != ':' ||
+        kind_of(quote[-1]) != entry->kind || entry->kind == REDIS_ENTRY_DAMAGED ||
+        entry->event_time_us < TIME_MIN_US)
+        return false;
+    pattern->places[i].time_at = (uint32_t)(open + 1 - text.data);
+    pattern->places[i].kind_at = (uint32_t)(quote - 1 - text.data);
+    pattern->places[i].number = number;
+    pattern->places[i].version_id = entry->version_id;
+    if (i == 0)
+        memcpy(pattern->text, text.data, text.len);
+    pattern->len = text.len;
+    pattern->count = i + 1;
+    return true;
+}
+
+/* Sixteen digits, the first of which is none of a leading zero. */
+static inline bool read_time(const char *at, int64_t *out)
+{
+    uint64_t high;
+    uint64_t low;
+    if (!take_eight(at, &high) || !take_eight(at + 8, &low))
+        return false;
+    *out = (int64_t)(high * 100000000 + low);
+    return *out >= TIME_MIN_US;
+}
+
+bool redis_pattern_match(const struct redis_pattern *pattern, str text, struct redis_entry *entries)
+{
+    size_t at = 0; /* so far they are alike */
+    if (pattern->count == 0 || text.len != pattern->len)
+        return false;
+    for (uint32_t i = 0; i < pattern->count; i++) {
+        size_t time_at = pattern->places[i].time_at;
+        size_t version_at = time_at + TIME_DIGITS;
+        size_t kind_at = pattern->places[i].kind_at;
+        struct redis_entry entry = {.kind = kind_of(text.data[kind_at]),
+                                    .version_id = pattern->places[i].version_id};
+        if (memcmp(text.data + at, pattern->text + at, time_at - at) != 0 ||
+            memcmp(text.data + version_at, pattern->text + version_at, kind_at - version_at) != 0 ||
+            !read_time(text.data + time_at, &entry.event_time_us) ||
+            entry.kind == REDIS_ENTRY_DAMAGED)
+            return false;
+        if (pattern->places[i].number != REDIS_ENTRY_SKIPPED)
+            entries[pattern->places[i].number] = entry;
+        at = kind_at + 1;
+    }
+    return memcmp(text.data + at, pattern->text + at, text.len - at) == 0;
+}

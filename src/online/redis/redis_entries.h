@@ -46,6 +46,33 @@ void redis_entries_begin(struct redis_entries *entries, str text, struct arena *
 MUST_CHECK enum redis_entries_step redis_entries_next(struct redis_entries *entries, str *name,
                                                       struct redis_entry *out);
 
+/* Rows of one entity mostly have the same entries in the same order: but for times and kinds the text of one is
+ * that of the next. One that was parsed is the pattern for others: the rest is compared, these are read. */
+#define REDIS_PATTERN_ENTRIES_MAX 128u /* rows of more are parsed each time */
+#define REDIS_PATTERN_BYTES_MAX ((size_t)8 << 10)
+
+struct redis_pattern {
+    uint32_t count; /* of entries; 0: there is none */
+    size_t len;     /* of the text */
+    struct {
+        uint32_t time_at; /* in the text; between time and kind stands the version */
+        uint32_t kind_at;
+        uint32_t number; /* the entry's for redis_pattern_match() */
+        uint64_t version_id;
+    } places[REDIS_PATTERN_ENTRIES_MAX];
+    char text[REDIS_PATTERN_BYTES_MAX];
+};
+
+#define REDIS_ENTRY_SKIPPED UINT32_MAX /* an entry's number: it is checked, not given out */
+/* The entry that redis_entries_next() has just read from the text, after all that were before it. False: such
+ * a row makes no pattern. The pattern is one when this was the last; who stops earlier sets `count` to 0. */
+MUST_CHECK bool redis_pattern_add(struct redis_pattern *pattern, str text,
+                                  const struct redis_entries *at, const struct redis_entry *entry,
+                                  uint32_t number);
+/* The text is like the pattern and without damage: entries[number] are set. False: some perhaps too. */
+MUST_CHECK bool redis_pattern_match(const struct redis_pattern *pattern, str text,
+                                    struct redis_entry *entries);
+
 /* "EVENT_US:VERSION_ID:KIND" */
 void redis_entry_parse(str text, struct redis_entry *out);
 #define REDIS_ENTRY_TEXT_MAX 48

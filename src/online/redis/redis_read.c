@@ -162,6 +162,7 @@ static bool prepare(struct redis_loop *on, struct online_read *read, struct read
     state->in_flight = 0;
     state->is_submitting = false;
     if (!redis_columns_init(&state->columns, read->versions, read->version_count, arena) ||
+        (read->id_count > 1 && !redis_columns_expect_many(&state->columns, arena)) ||
         !frame_init(&frame, state, arena))
         return false;
     for (uint32_t i = 0; i < read->id_count; i++)

@@ -95,6 +95,7 @@ bool redis_columns_init(struct redis_columns *columns,
     uint32_t places = power_of_two_above(count);
     columns->count = count;
     columns->mask = places - 1;
+    columns->pattern = NULL;
     columns->items = arena_alloc_array(arena, count + (size_t)1, sizeof(*columns->items));
     columns->index = arena_alloc_array(arena, places, sizeof(*columns->index));
     columns->entries = arena_alloc_array(arena, count + (size_t)1, sizeof(*columns->entries));
@@ -122,6 +123,14 @@ bool redis_columns_init(struct redis_columns *columns,
     return true;
 }
 
+bool redis_columns_expect_many(struct redis_columns *columns, struct arena *arena)
+{
+    columns->pattern = arena_alloc(arena, sizeof(*columns->pattern));
+    if (columns->pattern)
+        columns->pattern->count = 0;
+    return columns->pattern != NULL;
+}
+
 void redis_row_none(const struct redis_columns *columns, struct cell *cells,
                     struct online_others *others)
 {
@@ -141,20 +150,27 @@ static status no_memory(struct error *error)
 static enum redis_entries_step read_entries(struct redis_columns *columns, str text,
                                             struct arena *arena, bool *is_damaged)
 {
+    struct redis_pattern *pattern = columns->pattern;
     struct redis_entries entries;
     struct redis_entry entry;
     enum redis_entries_step step;
     str name;
+    bool is_plain = pattern != NULL;
     memset(columns->entries, 0, columns->count * sizeof(*columns->entries));
-    if (text.data == NULL)
+    if (text.data == NULL || (is_plain && redis_pattern_match(pattern, text, columns->entries)))
         return REDIS_ENTRIES_END;
+    memset(columns->entries, 0, columns->count * sizeof(*columns->entries));
     redis_entries_begin(&entries, text, arena);
     while ((step = redis_entries_next(&entries, &name, &entry)) == REDIS_ENTRIES_ONE) {
         *is_damaged |= entry.kind == REDIS_ENTRY_DAMAGED;
         uint32_t place = *index_place(columns, name);
         if (place != 0)
             columns->entries[place - 1] = entry;
+        is_plain = is_plain && redis_pattern_add(pattern, text, &entries, &entry,
+                                                 place ? place - 1 : REDIS_ENTRY_SKIPPED);
     }
+    if (pattern != NULL && (!is_plain || step != REDIS_ENTRIES_END))
+        pattern->count = 0;
     return step;
 }
 

@@ -51,14 +51,17 @@ struct redis_columns {
     /* private */
     uint32_t *index; /* hash of the field → number of the column + 1 */
     uint32_t mask;
-    struct redis_entry *entries; /* of the row at hand, by column */
-    str *texts;                  /* the same; NULL data: no such field */
+    struct redis_pattern *pattern; /* of the entries of the last row; NULL: none is made */
+    struct redis_entry *entries;   /* of the row at hand, by column */
+    str *texts;                    /* the same; NULL data: no such field */
 };
 
 /* Everything in the arena. False: no memory. */
 MUST_CHECK bool redis_columns_init(struct redis_columns *columns,
                                    const struct catalog_version *const *versions, uint32_t count,
                                    struct arena *arena);
+/* Many rows will be read: what is alike in them is looked at once. False: no memory. */
+MUST_CHECK bool redis_columns_expect_many(struct redis_columns *columns, struct arena *arena);
 
 /* The reply to HMGET key FIELD… __event_times (`others` NULL), or to HGETALL. Texts go to the arena.
  * OUT_OF_MEMORY; UNAVAILABLE for a reply of another shape. */

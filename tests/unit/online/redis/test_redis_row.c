@@ -113,6 +113,46 @@ static void test_named(void **state)
     assert_int_equal(cells[2].state, CELL_EXPIRED);
 }
 
+/* Many rows in turn give what each gives by itself, whatever stood in the one before. */
+static void test_rows_in_turn(void **state)
+{
+    (void)state;
+#define T "1700000000000000"
+    static const char *const ROWS[][COLUMNS + 1] = {
+        {"1", "x", "2.5", "[1]", "{\"a\":\"" T ":10:v\",\"b\":\"" T ":11:v\",\"z\":\"" T ":1:v\"}"},
+        {"2", "y", "2.5", "[2]", "{\"a\":\"" T ":10:v\",\"b\":\"" T ":11:v\",\"z\":\"" T ":1:v\"}"},
+        {NULL, "y", NULL, NULL, "{\"a\":\"" T ":10:n\",\"b\":\"" T ":11:x\",\"z\":\"" T ":1:v\"}"},
+        {"3", "y", NULL, NULL, "{\"a\":\"" T ":99:v\",\"b\":\"" T ":11:v\",\"z\":\"" T ":1:v\"}"},
+        {"4", "y", NULL, NULL, "{\"a\":\"" T ":10:v\",\"b\":\"" T ":11:v\",\"z\":\"" T ":1:y\"}"},
+        {"5", "y", NULL, NULL, "{\"a\":\"" T ":10:v\",\"b\":\"" T ":11:v\",\"z\":\"" T ":1:v\"]"},
+        {"6", "y", NULL, NULL, "{\"b\":\"" T ":11:v\",\"a\":\"" T ":10:v\",\"z\":\"" T ":1:v\"}"},
+        {"7", "y", NULL, NULL, NULL},
+        {"8", "y", NULL, NULL, "{}"},
+        {"9", "y", NULL, NULL, "{\"a\":\"5:10:v\"}"},
+        {"9", "y", "1.5", NULL, "{\"c@3\":\"" T ":12:v\"}"},
+    };
+#undef T
+    struct redis_columns alone = columns;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        for (size_t j = 0; j < ARRAY_LEN(ROWS); j++) {
+            struct cell first[COLUMNS], cells[COLUMNS], expected[COLUMNS];
+            int64_t now_us = INT64_C(1700000000500000);
+            assert_true(redis_columns_expect_many(&columns, &arena));
+            read_named(ROWS[i], now_us, first);
+            bool is_whole = read_named(ROWS[j], now_us, cells);
+            columns = alone;
+            assert_int_equal(read_named(ROWS[j], now_us, expected), is_whole);
+            for (uint32_t k = 0; k < COLUMNS; k++) {
+                assert_int_equal(cells[k].state, expected[k].state);
+                if (cells[k].state != CELL_NOT_FOUND)
+                    assert_int_equal(cells[k].event_time_us, expected[k].event_time_us);
+                if (cells[k].state == CELL_PRESENT)
+                    assert_true(value_eq(&cells[k].value, &expected[k].value));
+            }
+        }
+    }
+}
+
 static void test_who_wrote_it(void **state)
 {
     (void)state;
@@ -388,6 +428,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rows_in_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_wrote_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all, setup, teardown),
