@@ -64,7 +64,9 @@ def test_arrow(store, users):
     assert first["an_int"] == 2**53 + 1
     assert first["a_vector"] == [1.0, 2.0, 3.0]
     assert second == {"entity_id": "nobody", **dict.fromkeys(FULL)}
-    assert store.get_arrow([], ["an_int"]).schema == pa.schema([("entity_id", "string"), ("an_int", "int64")])
+    entity_id = pa.field("entity_id", pa.string(), nullable=False)
+    assert store.get_arrow([], ["an_int"]).schema == pa.schema([entity_id, ("an_int", "int64")])
+    table.validate(full=True)
 
 
 def test_numpy(store, users):

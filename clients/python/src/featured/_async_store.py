@@ -24,7 +24,7 @@ import httpx
 
 from . import _frames, _operations, _reading, _writing
 from ._operations import Change, Definitions, Item, Names
-from ._reading import Matrix, Types
+from ._reading import Matrix
 from ._rows import Ingested
 from ._store import PART_ROWS, FeatureStore, http_request, http_settings, layout_of, server_url
 from ._values import EntityId, EventTime, FeatureValue, Value
@@ -65,7 +65,6 @@ class AsyncFeatureStore:
         self.url = server_url(url)
         self._retries = retries
         self._strict = strict
-        self._types: Types = {}
         self._http = httpx.AsyncClient(**http_settings(self.url, timeout, connections, http_options))
 
     async def __aenter__(self) -> AsyncFeatureStore:
@@ -245,8 +244,9 @@ class AsyncFeatureStore:
         entity: Optional[str] = None,
     ) -> pandas.DataFrame:
         chosen = _reading.selection(features, feature_service, entity, self._strict)
-        columns = await self._run(_reading.get_columns(entity_ids, chosen, self._types), in_thread=True)
-        return await anyio.to_thread.run_sync(_frames.to_pandas, *columns)
+        await anyio.to_thread.run_sync(_frames.require_pandas)
+        table = await self._run(_reading.get_table(entity_ids, chosen, "pandas"), in_thread=True)
+        return await anyio.to_thread.run_sync(_frames.to_pandas, table)
 
     async def get_arrow(
         self,
@@ -257,8 +257,8 @@ class AsyncFeatureStore:
         entity: Optional[str] = None,
     ) -> pyarrow.Table:
         chosen = _reading.selection(features, feature_service, entity, self._strict)
-        columns = await self._run(_reading.get_columns(entity_ids, chosen, self._types), in_thread=True)
-        return await anyio.to_thread.run_sync(_frames.to_arrow, *columns)
+        table = await self._run(_reading.get_table(entity_ids, chosen, "pyarrow"), in_thread=True)
+        return _frames.to_arrow(table)
 
     async def get_user(self, user_id: EntityId, *, entity: Optional[str] = None) -> Dict[str, Any]:
         return next(iter((await self.get_users([user_id], entity=entity)).values()))

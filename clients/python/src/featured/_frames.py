@@ -1,69 +1,87 @@
-"""Columns of values as typed pandas and Arrow columns."""
+"""Arrow tables as the server sends them, as the pandas and Arrow columns that the package promises."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, List
+from typing import TYPE_CHECKING, Any
 
-from ._reading import Column
-from ._values import time_or_none
 from .errors import MissingExtra
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
+JSON_TYPE = "arrow.json"
 
-def to_pandas(ids: List[str], columns: List[Column], values: List[List[Any]]) -> pandas.DataFrame:
+
+def _is_json(field: pyarrow.Field) -> bool:
+    """Whether pyarrow knows the extension, or only its mark."""
+    mark = (field.metadata or {}).get(b"ARROW:extension:name", b"")
+    return bool(getattr(field.type, "extension_name", mark.decode()) == JSON_TYPE)
+
+
+def to_arrow(table: pyarrow.Table) -> pyarrow.Table:
+    """JSON as plain text, whichever pyarrow it is."""
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        if _is_json(field):
+            text = table.column(place).cast(pa.string())
+            table = table.set_column(place, pa.field(field.name, pa.string()), text)
+    return table
+
+
+def require_pandas() -> None:
     try:
-        import numpy as np
-        import pandas as pd
+        import pandas  # noqa: F401
     except ImportError:
         raise MissingExtra("pandas", "pandas") from None
 
-    def series(column: Column, items: List[Any]) -> Any:
-        missing = np.array([item is None for item in items], dtype=bool)
-        if column.data_type == "int":
-            numbers = np.array([0 if item is None else item for item in items], dtype=np.int64)
-            return pd.arrays.IntegerArray(numbers, missing)
-        if column.data_type == "float":
-            return np.array([np.nan if item is None else item for item in items], dtype=np.float64)
-        if column.data_type == "boolean":
-            return pd.arrays.BooleanArray(np.array([bool(item) for item in items], dtype=bool), missing)
-        if column.data_type == "string":
-            return pd.array(items, dtype="string")
-        if column.data_type == "timestamp":
-            times = [time_or_none(item) for item in items]
-            plain = [None if time is None else time.replace(tzinfo=None) for time in times]
-            return pd.DatetimeIndex(np.array(plain, dtype="datetime64[us]")).tz_localize("UTC")
-        if column.data_type == "embedding":
-            items = [None if item is None else np.array(item, dtype=np.float32) for item in items]
-        cells = np.empty(len(items), dtype=object)
+
+def to_pandas(table: pyarrow.Table) -> pandas.DataFrame:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    def cells(items: Any, count: int) -> Any:
+        made = np.empty(count, dtype=object)
         for row, item in enumerate(items):
-            cells[row] = item
-        return cells
+            made[row] = item
+        return made
 
-    index = pd.Index(ids, name="entity_id", dtype=object)
-    data = {column.name: series(column, items) for column, items in zip(columns, values)}
-    return pd.DataFrame(data, index=index)
+    def vectors(column: pa.ChunkedArray) -> Any:
+        """Views of one array of all numbers."""
+        flat = [chunk.flatten().to_numpy() for chunk in column.chunks]
+        numbers = np.concatenate(flat) if flat else np.empty(0, dtype=np.float32)
+        at = 0
+        for chunk in column.chunks:
+            for vector in chunk:
+                if vector.is_valid:
+                    yield numbers[at : at + len(vector)]
+                    at += len(vector)
+                else:
+                    yield None
 
+    def series(field: pa.Field, column: pa.ChunkedArray) -> Any:
+        missing = column.is_null().to_numpy()
+        if _is_json(field):
+            texts = column.cast(pa.string()).to_pylist()
+            return cells((None if text is None else json.loads(text) for text in texts), len(column))
+        if pa.types.is_integer(field.type):
+            return pd.arrays.IntegerArray(column.fill_null(0).to_numpy(), missing)
+        if pa.types.is_floating(field.type):
+            return np.where(missing, np.nan, column.fill_null(np.nan).to_numpy())
+        if pa.types.is_boolean(field.type):
+            return pd.arrays.BooleanArray(column.fill_null(False).to_numpy(), missing)
+        if pa.types.is_string(field.type):
+            return pd.array(column.to_pylist(), dtype="string")
+        if pa.types.is_timestamp(field.type):
+            ticks = column.cast(pa.int64()).fill_null(np.iinfo(np.int64).min).to_numpy()
+            return pd.DatetimeIndex(ticks.view("datetime64[us]")).tz_localize("UTC")
+        if pa.types.is_null(field.type):
+            return cells((), len(column))
+        return cells(vectors(column), len(column))
 
-def to_arrow(ids: List[str], columns: List[Column], values: List[List[Any]]) -> pyarrow.Table:
-    try:
-        import pyarrow as pa
-    except ImportError:
-        raise MissingExtra("pyarrow", "pyarrow") from None
-
-    def array(column: Column, items: List[Any]) -> Any:
-        if column.data_type == "embedding":
-            return pa.array(items, pa.list_(pa.float32(), column.dimension or -1))
-        if column.data_type == "timestamp":
-            return pa.array([time_or_none(item) for item in items], pa.timestamp("us", "UTC"))
-        if column.data_type == "json":
-            return pa.array([None if item is None else json.dumps(item) for item in items], pa.string())
-        types = {"int": pa.int64(), "float": pa.float64(), "boolean": pa.bool_(), "string": pa.string()}
-        return pa.array(items, types.get(column.data_type or "", pa.null()))
-
-    arrays = [pa.array(ids, pa.string())]
-    arrays += [array(column, items) for column, items in zip(columns, values)]
-    return pa.Table.from_arrays(arrays, names=["entity_id", *(column.name for column in columns)])
+    index = pd.Index(table.column(0).to_pylist(), name="entity_id", dtype=object)
+    fields = list(enumerate(table.schema))[1:]
+    return pd.DataFrame({field.name: series(field, table.column(at)) for at, field in fields}, index=index)

@@ -5,23 +5,37 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import time
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
-from urllib.parse import unquote
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+)
+from urllib.parse import quote, unquote
 
 from . import _operations
 from ._operations import Names, names
-from ._values import EntityId, FeatureValue, id_of, ids_of, time_or_none
-from ._wire import NPY, Answer, Operation, request
-from .errors import InvalidRequest, MissingExtra, NotFound
+from ._values import EntityId, FeatureValue, id_of, ids_of, is_array_of_bytes, lines_of, time_or_none
+from ._wire import ARROW, LINES, NPY, Answer, Operation, Request, request
+from .errors import FeaturedError, InvalidRequest, MissingExtra
 
 if TYPE_CHECKING:
     import numpy
+    import pyarrow
 
 MAX_IDS = 10_000  # of one request
 MAX_VALUES = 1_000_000  # ids × features of one request
 MAX_USERS = 100  # of one request for all they have
-TYPES_FOR_SECONDS = 10.0
+MAX_QUERY = 7_000  # bytes; a target may have 8 KiB
+PATH = "/features/online"
+
+Ids = Union[List[str], "numpy.ndarray[Any, Any]"]  # an array: of bytes
 
 
 class Matrix(NamedTuple):
@@ -30,18 +44,6 @@ class Matrix(NamedTuple):
 
     values: numpy.ndarray[Any, Any]
     columns: List[str]
-
-
-@dataclasses.dataclass(frozen=True)
-class Column:
-    """A column of an answer. `data_type` None: not registered."""
-
-    name: str
-    data_type: Optional[str] = None
-    dimension: Optional[int] = None
-
-
-Types = Dict[str, Tuple[float, Column]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +65,18 @@ class Selection:
             body["entity"] = self.entity
         return body
 
+    def query(self) -> Optional[List[Tuple[str, Optional[str]]]]:
+        """The same as parameters; None where a query cannot say it: too long for the target of a request,
+        or with names that a list with commas does not have."""
+        if any(not name or "," in name or name != name.strip() for name in self.names):
+            return None
+        features = ("feature_names", ",".join(self.names))
+        if self.service is not None:
+            features = ("feature_service", self.service)
+        if len(quote(features[1])) + len(quote(self.entity or "")) > MAX_QUERY:
+            return None
+        return [features, ("entity", self.entity)]
+
 
 def selection(features: Names, service: Optional[str], entity: Optional[str], strict: bool) -> Selection:
     if (features is None) == (service is None):
@@ -70,21 +84,16 @@ def selection(features: Names, service: Optional[str], entity: Optional[str], st
     return Selection(tuple(names(features)), service, entity, strict)
 
 
-def _answers(
-    ids: List[str], chosen: Selection, accept: Optional[str] = None, **more: Any
-) -> Operation[List[Answer]]:
+def _in_parts(ids: Ids, chosen: Selection, ask: Callable[[Ids], Request]) -> Operation[List[Answer]]:
     """The answers of all parts, in order; at least one. Each part is an instant of its own. What the
     server finds too large (a feature service may be wide) is halved."""
     answers: List[Answer] = []
-    dtype = more.pop("dtype", None)
     size = max(1, min(MAX_IDS, MAX_VALUES // max(1, len(chosen.names))))
     at = 0
     while at < len(ids) or not answers:
         part = ids[at : at + size]
-        body = {**chosen.body(part), **more}
-        params = [("strict", chosen.strict), ("dtype", dtype)]
         try:
-            answers.append((yield request("POST", "/features/online", params, body, accept)))
+            answers.append((yield ask(part)))
         except InvalidRequest as error:
             if error.status != 413 or len(part) <= 1:
                 raise
@@ -94,8 +103,43 @@ def _answers(
     return answers
 
 
+def _npy_of(ids: numpy.ndarray[Any, Any]) -> bytes:
+    import numpy
+
+    file = io.BytesIO()
+    numpy.save(file, ids, allow_pickle=False)
+    return file.getvalue()
+
+
+def _columns(
+    ids: Ids, chosen: Selection, accept: str, dtype: Optional[str] = None
+) -> Operation[List[Answer]]:
+    """The answers as tensors or Arrow streams. The ids go as they are, with no JSON, where they can."""
+
+    def ask(part: Ids) -> Request:
+        params = [("strict", chosen.strict), ("dtype", dtype)]
+        query = chosen.query()
+        is_list = isinstance(part, list)
+        content = lines_of(part) if isinstance(part, list) else _npy_of(part)
+        if query is None or content is None:
+            return request("POST", PATH, params, chosen.body(ids_of(part)), accept)
+        made = request("POST", PATH, [*query, *params], accept=accept)
+        made.content = content
+        made.headers["Content-Type"] = LINES if is_list else NPY
+        return made
+
+    answers = yield from _in_parts(ids, chosen, ask)
+    for answer in answers:
+        if answer.headers.get("content-type") != accept:
+            raise FeaturedError(f"the answer is not {accept}; is this a featured server?")
+    return answers
+
+
 def _rows(ids: List[str], chosen: Selection, **more: Any) -> Operation[List[Dict[str, Any]]]:
-    answers = yield from _answers(ids, chosen, **more)
+    def ask(part: Ids) -> Request:
+        return request("POST", PATH, [("strict", chosen.strict)], {**chosen.body(ids_of(part)), **more})
+
+    answers = yield from _in_parts(ids, chosen, ask)
     return [row for answer in answers for row in answer.json()]
 
 
@@ -152,12 +196,17 @@ def get_many_with_metadata(
     return [_with_metadata(row) for row in rows]
 
 
+def _as_they_go(entity_ids: Iterable[EntityId]) -> Ids:
+    return entity_ids if is_array_of_bytes(entity_ids) else ids_of(entity_ids)  # type: ignore[return-value]
+
+
 def get_numpy(entity_ids: Iterable[EntityId], chosen: Selection, dtype: str) -> Operation[Matrix]:
     try:
         import numpy
     except ImportError:
         raise MissingExtra("NumPy", "numpy") from None
-    answers = yield from _answers(ids_of(entity_ids), chosen, NPY, dtype=str(numpy.dtype(dtype)))
+    ids = _as_they_go(entity_ids)
+    answers = yield from _columns(ids, chosen, NPY, str(numpy.dtype(dtype)))
     parts = [numpy.load(io.BytesIO(answer.content), allow_pickle=False) for answer in answers]
     columns = answers[0].headers["x-feature-names"]
     values = parts[0] if len(parts) == 1 else numpy.concatenate(parts)
@@ -174,36 +223,14 @@ def get_users(user_ids: Iterable[EntityId], entity: Optional[str]) -> Operation[
     return found
 
 
-def _type_of(name: str, types: Types) -> Operation[Column]:
-    """Kept for a moment: a model asks for the same columns again and again."""
-    held = types.get(name)
-    if held is not None and time.monotonic() - held[0] < TYPES_FOR_SECONDS:
-        return held[1]
-    bare, _, version = name.partition("@")
-    column = Column(name)
+def get_table(entity_ids: Iterable[EntityId], chosen: Selection, extra: str) -> Operation[pyarrow.Table]:
+    """As the server sends it. `extra`: which one brings what is missing."""
     try:
-        found = yield from _operations.feature(bare)
-    except NotFound:
-        return column
-    for item in found["versions"]:
-        if item["active"] if not version else str(item["version"]) == version:
-            column = Column(name, item["data_type"], item["dimension"])
-    types[name] = (time.monotonic(), column)
-    return column
-
-
-def get_columns(
-    entity_ids: Iterable[EntityId], chosen: Selection, types: Types
-) -> Operation[Tuple[List[str], List[Column], List[List[Any]]]]:
-    """Ids, columns with their types, and per column the values as JSON has them."""
-    ids = ids_of(entity_ids)
-    asked = resolved = list(dict.fromkeys(chosen.names))
-    if chosen.service is not None:
-        found = yield from _operations.service(chosen.service)
-        asked, resolved = found["features"], found["resolved"]
-    columns = []
-    for name, version in zip(asked, resolved):
-        column = yield from _type_of(version, types)
-        columns.append(dataclasses.replace(column, name=name))
-    rows = yield from _rows(ids, chosen)
-    return ids, columns, [[row["features"].get(column.name) for row in rows] for column in columns]
+        import pyarrow
+    except ImportError:
+        raise MissingExtra("pyarrow", extra) from None
+    answers = yield from _columns(_as_they_go(entity_ids), chosen, ARROW)
+    parts = [pyarrow.ipc.open_stream(answer.content).read_all() for answer in answers]
+    if any(part.schema != parts[0].schema for part in parts):
+        raise FeaturedError("the types of the features changed while they were read: ask again")
+    return parts[0] if len(parts) == 1 else pyarrow.concat_tables(parts)

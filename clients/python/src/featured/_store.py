@@ -24,7 +24,7 @@ import httpx
 
 from . import _frames, _operations, _reading, _writing
 from ._operations import Change, Definitions, Item, Names
-from ._reading import Matrix, Types
+from ._reading import Matrix
 from ._rows import Ingested, Layout
 from ._values import EntityId, EventTime, FeatureValue, Value
 from ._wire import Answer, Attempts, Done, Operation, Request, advance, answer_of, failure_of
@@ -108,7 +108,6 @@ class FeatureStore:
         self.url = server_url(url)
         self._retries = retries
         self._strict = strict
-        self._types: Types = {}
         self._http = httpx.Client(**http_settings(self.url, timeout, connections, http_options))
 
     def __enter__(self) -> FeatureStore:
@@ -330,8 +329,8 @@ class FeatureStore:
         dtype: str = "float64",
     ) -> Matrix:
         """
-        A matrix of shape (entities, columns) and the columns' names, as `.npy` with no JSON in between
-        (extra `numpy`).
+        A matrix of shape (entities, columns) and the columns' names, as `.npy` with no JSON on the way there
+        or back (extra `numpy`). Ids in a NumPy array of bytes (`|S…`) are sent as they are.
 
         An embedding has a column for each dimension; booleans are 0 and 1, timestamps seconds since 1970,
         missing is NaN. `dtype`: "float64" or "float32". Raises InvalidRequest (406) for strings, json and
@@ -350,13 +349,14 @@ class FeatureStore:
     ) -> pandas.DataFrame:
         """
         A DataFrame with a row for each id, which is the index (`entity_id`), and a column for each feature
-        (extra `pandas`).
+        (extra `pandas`); over Arrow, with no JSON in between.
 
         int: Int64; float: float64, missing = NaN; boolean: boolean; string: string; timestamp:
         datetime64[us, UTC]; embedding: objects, a float32 array each; json: objects.
         """
         chosen = _reading.selection(features, feature_service, entity, self._strict)
-        return _frames.to_pandas(*self._run(_reading.get_columns(entity_ids, chosen, self._types)))
+        _frames.require_pandas()
+        return _frames.to_pandas(self._run(_reading.get_table(entity_ids, chosen, "pandas")))
 
     def get_arrow(
         self,
@@ -368,13 +368,13 @@ class FeatureStore:
     ) -> pyarrow.Table:
         """
         A pyarrow Table with a row for each id: `entity_id` and a column for each feature (extra
-        `pyarrow`).
+        `pyarrow`); as the server sends it, with no JSON in between.
 
         int64, double, bool, string, timestamp[us, UTC], list of float (of fixed size where the dimension
         is), json as text; missing is null.
         """
         chosen = _reading.selection(features, feature_service, entity, self._strict)
-        return _frames.to_arrow(*self._run(_reading.get_columns(entity_ids, chosen, self._types)))
+        return _frames.to_arrow(self._run(_reading.get_table(entity_ids, chosen, "pyarrow")))
 
     def get_user(self, user_id: EntityId, *, entity: Optional[str] = None) -> Dict[str, Any]:
         """All that a user has, {} if nothing. `entity`: absent, "user"."""

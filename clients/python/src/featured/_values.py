@@ -101,10 +101,30 @@ def id_of(entity_id: EntityId) -> str:
         ) from None
 
 
+def is_array_of_bytes(entity_ids: Any) -> bool:
+    """NumPy's, of a fixed width and one dimension."""
+    return getattr(getattr(entity_ids, "dtype", None), "kind", None) == "S" and entity_ids.ndim == 1
+
+
 def ids_of(entity_ids: Iterable[EntityId]) -> List[str]:
+    """Also of NumPy arrays and pandas columns."""
     if isinstance(entity_ids, (str, bytes)):
         raise TypeError(f"a list of entity ids is expected, not the single {entity_ids!r}")
-    return [id_of(entity_id) for entity_id in entity_ids]
+    items: Iterable[Any] = entity_ids.tolist() if hasattr(entity_ids, "tolist") else entity_ids
+    if is_array_of_bytes(entity_ids):
+        return [item.decode() for item in items]
+    return [item if type(item) is str else id_of(item) for item in items]
+
+
+def lines_of(ids: List[str]) -> Optional[bytes]:
+    """A line each; None if they cannot be told apart that way."""
+    text = "\n".join([*ids, ""])
+    if text.count("\n") != len(ids) or "\r" in text or text.startswith("\ufeff"):
+        return None
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return None
 
 
 def time_or_none(text: Optional[str]) -> Optional[datetime]:

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 JSON = "application/json"
 NPY = "application/x-npy"
+ARROW = "application/vnd.apache.arrow.stream"
+LINES = "text/plain"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 
