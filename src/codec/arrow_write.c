@@ -185,7 +185,8 @@ static void fill_bytes(const struct arrow_column *column, const struct arrow_cel
     const struct cell *cell = cells->first;
     for (uint32_t i = 0; i < rows; i++, cell += cells->stride) {
         str bytes = bytes_of(cell, column);
-        memcpy(at, bytes.data, bytes.len);
+        if (bytes.len)
+            memcpy(at, bytes.data, bytes.len);
         at += bytes.len;
     }
 }

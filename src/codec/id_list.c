@@ -95,6 +95,8 @@ static void split_lines(str body, str *ids, uint32_t count)
 
 status id_list_from_lines(str body, struct arena *arena, struct id_list *out, struct error *error)
 {
+    if (body.len == 0)
+        body = STR(""); /* which has an address */
     if (str_starts_with(body, BOM))
         body = str_of(body.data + BOM.len, body.len - BOM.len);
     uint64_t lines = count_lines(body);
