@@ -6,14 +6,12 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "cli/bulk_sender.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/ingest_result.h"
-#include "cli/ingest_source.h"
 #include "cli/interrupt.h"
 
 #define BATCH_ROWS 500u
-#define BATCH_BYTES_MAX ((size_t)1 << 20)
 #define USERS_MAX UINT64_C(1000000000)
 #define NS_PER_SECOND INT64_C(1000000000)
 #define READY_WAIT_NS (60 * NS_PER_SECOND)
@@ -60,8 +58,7 @@ struct simulate {
     const struct cli_arguments *arguments;
     struct client *client;
     struct client_answer answer;
-    struct buffer batch;
-    size_t batch_sent; /* bytes of it */
+    struct bulk_sender sender;
     uint64_t users;
     uint64_t batches; /* UINT64_MAX: endless */
     uint64_t rate;
@@ -115,44 +112,23 @@ static void append_row(struct simulate *simulate, uint64_t user)
 {
     static const char *const CATEGORIES[] = {"electronics", "books",  "fashion", "home",
                                              "sports",      "beauty", "grocery", "toys"};
-    buffer_append_format(&simulate->batch,
-                         "{\"entity_id\":\"user%05" PRIu64 "\",\"features\":{\"age\":%" PRIu64
-                         ",\"purchase_count_30d\":%" PRIu64 ".0,\"preferred_category\":\"%s\"}}\n",
+    buffer_append_format(&simulate->sender.rows,
+                         "{\"entity\":\"user\",\"entity_id\":\"user%05" PRIu64
+                         "\",\"features\":{\"age\":%" PRIu64 ",\"purchase_count_30d\":%" PRIu64
+                         ".0,\"preferred_category\":\"%s\"}}\n",
                          user, 18 + random_below(simulate, 63), random_below(simulate, 51),
                          CATEGORIES[random_below(simulate, ARRAY_LEN(CATEGORIES))]);
 }
 
-static ssize_t read_batch(void *context, char *to, size_t room)
-{
-    struct simulate *simulate = context;
-    size_t left = simulate->batch.len - simulate->batch_sent;
-    size_t taken = left < room ? left : room;
-    memcpy(to, simulate->batch.data + simulate->batch_sent, taken);
-    simulate->batch_sent += taken;
-    return (ssize_t)taken;
-}
-
 static status send_batch(struct simulate *simulate, uint64_t rows, uint64_t unique_users)
 {
-    const struct client_upload upload = {.read = read_batch, .context = simulate};
-    static const struct ingest_source SOURCE = {.name = "batch", .first_part = true};
-    struct ingest_result result = {0};
-    struct buffer messages;
-    TRY(buffer_status(&simulate->batch));
-    simulate->batch_sent = 0;
-    TRY(client_upload(simulate->client, "/features/ingest/bulk?entity=user", "application/x-ndjson",
-                      &upload, &simulate->answer, &simulate->error));
-    buffer_init(&messages, BATCH_BYTES_MAX);
-    status added =
-        ingest_result_add(&result, &simulate->answer, &SOURCE, &messages, &simulate->error);
-    if (status_is_ok(added) && result.rows_accepted != rows)
-        added = error_set(&simulate->error, STATUS_INVALID, "rows",
-                          "the server refuses the rows; are age, purchase_count_30d and "
-                          "preferred_category registered as int, float and string of user? %.*s",
-                          STR_ARG(buffer_str(&messages)));
-    buffer_fini(&messages);
-    if (!status_is_ok(added))
-        return added;
+    struct bulk_sender *sender = &simulate->sender;
+    TRY(bulk_sender_flush(sender, &simulate->error));
+    if (sender->result.rows_rejected > 0)
+        return error_set(&simulate->error, STATUS_INVALID, "rows",
+                         "the server refuses the rows; are age, purchase_count_30d and "
+                         "preferred_category registered as int, float and string of user? %.*s",
+                         STR_ARG(buffer_str(&sender->messages)));
     printf("Ingested/Updated %" PRIu64 " features. Total unique users: %" PRIu64 "\n", rows,
            unique_users);
     fflush(stdout);
@@ -188,7 +164,6 @@ static status load_users(struct simulate *simulate)
     uint64_t done = 0;
     while (done < simulate->users && !interrupt_asked()) {
         uint64_t rows = simulate->users - done < BATCH_ROWS ? simulate->users - done : BATCH_ROWS;
-        buffer_reset(&simulate->batch, BATCH_BYTES_MAX);
         for (uint64_t i = 1; i <= rows; i++)
             append_row(simulate, done + i);
         done += rows;
@@ -201,7 +176,6 @@ static status update_users(struct simulate *simulate)
 {
     int64_t next = clock_monotonic_ns();
     for (uint64_t made = 0; made < simulate->batches && !interrupt_asked(); made++) {
-        buffer_reset(&simulate->batch, BATCH_BYTES_MAX);
         for (uint64_t i = 0; i < BATCH_ROWS; i++)
             append_row(simulate, 1 + random_below(simulate, simulate->users));
         TRY(send_batch(simulate, BATCH_ROWS, simulate->users));
@@ -246,19 +220,19 @@ static int run(int argc, char **argv)
         return result;
     error_clear(&simulate.error);
     client_answer_init(&simulate.answer);
-    buffer_init(&simulate.batch, BATCH_BYTES_MAX);
     result = CLI_USAGE;
     if (take_numbers(&simulate)) {
         interrupt_watch();
         status done =
             client_create(cli_argument(&arguments, "server"), &simulate.client, &simulate.error);
+        bulk_sender_init(&simulate.sender, simulate.client);
         result = status_is_ok(done) ? CLI_OK : CLI_USAGE;
         if (status_is_ok(done) && !status_is_ok(simulate_pipeline(&simulate)))
             result = CLI_FAILED;
         if (result != CLI_OK)
             cli_complain(&CLI_SIMULATE, "%s", simulate.error.detail);
+        bulk_sender_fini(&simulate.sender);
     }
-    buffer_fini(&simulate.batch);
     client_answer_fini(&simulate.answer);
     client_destroy(simulate.client);
     cli_arguments_fini(&arguments);
