@@ -1,5 +1,5 @@
 # A thin front: meson and ninja build, scripts/ do the rest. `make help` lists the targets.
-.PHONY: help all demo serve test unit crash bench fuzz install format setup clean
+.PHONY: help all demo example serve test unit crash bench fuzz install format setup clean
 
 PREFIX ?= /usr/local
 MINUTES ?= 10
@@ -9,6 +9,7 @@ export FEATURED_BINARY ?= build/featured
 
 help:
 	@echo 'make demo    install what is missing, build, and do the main job on real data'
+	@echo 'make example a model trained, served live and held against its history (ARGS=--help)'
 	@echo 'make test    everything that must hold (about 20 minutes on 2 cores)'
 	@echo 'make serve   build and start a server on http://127.0.0.1:8000'
 	@echo 'make all     build'
@@ -29,6 +30,12 @@ demo:
 	@[ -e build/build.ninja ] || meson setup build
 	@ninja -C build featured
 	@scripts/demo
+
+example:
+	@scripts/setup build example
+	@[ -e build/build.ninja ] || meson setup build
+	@ninja -C build featured
+	@scripts/example $(ARGS)
 
 serve: all
 	build/featured serve

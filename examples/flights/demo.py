@@ -20,6 +20,7 @@ import time
 import urllib.parse
 
 import source
+from output import Output
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
@@ -37,26 +38,6 @@ FILES = ("plane_facts.csv", "airport_facts.csv", "carrier_facts.csv", "plane_fli
 
 class Failure(Exception):
     """Ends the demo with one sentence."""
-
-
-class Output:
-    """Numbered steps; colours only for a terminal that wants them."""
-
-    def __init__(self):
-        plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR")
-        self.bold, self.green, self.end = ("", "", "") if plain else ("\033[1m", "\033[32m",
-                                                                      "\033[0m")
-        self.steps = 0
-
-    def step(self, text):
-        self.steps += 1
-        print(f"\n{self.bold}{self.steps}. {text}{self.end}", flush=True)
-
-    def line(self, text=""):
-        print(f"   {text}".rstrip(), flush=True)
-
-    def good(self, text):
-        self.line(f"{self.green}{text}{self.end}")
 
 
 out = Output()

@@ -16,12 +16,18 @@ def folder():
     return os.path.join(os.path.dirname(spec.origin), "data")
 
 
+def path(name):
+    """The file of one table; some are zipped."""
+    plain = os.path.join(folder(), name + ".csv")
+    return plain if os.path.exists(plain) else plain + ".zip"
+
+
 def rows(name):
     """The header, then the rows of one table, as lists of text; "NA" stands for a missing value."""
-    path = os.path.join(folder(), name + ".csv")
-    if os.path.exists(path):
-        with open(path, encoding="utf-8", newline="") as file:
+    file_path = path(name)
+    if file_path.endswith(".csv"):
+        with open(file_path, encoding="utf-8", newline="") as file:
             yield from csv.reader(file)
     else:
-        with zipfile.ZipFile(path + ".zip") as archive, archive.open(name + ".csv") as file:
+        with zipfile.ZipFile(file_path) as archive, archive.open(name + ".csv") as file:
             yield from csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
