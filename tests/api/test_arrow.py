@@ -168,6 +168,22 @@ def test_of_ids_alone(store, users, columns):
     assert table_of(response).column(1).to_pylist() == [FULL["int"], 7, None, None]
 
 
+def test_an_answer_can_be_ingested(store, users, columns):
+    """What goes out in a form comes in again in that form, and is the same."""
+    names = list(columns.values())
+    answer = store.batch(users[:3], names, headers=HEADERS)
+    before = store.batch(users, names).json()
+    for user in users:
+        assert store.client.delete(f"/features/online/{user}").status_code == 200
+    assert store.batch(users, names).json() != before
+    written = store.client.post(
+        "/features/ingest/bulk", content=answer.content, headers={"Content-Type": ARROW}
+    )
+    assert written.status_code == 200, written.text
+    assert written.json()["rows_accepted"] == 3
+    assert store.batch(users, names).json() == before
+
+
 def test_ten_thousand_rows(store, users, columns):
     types = types_of(columns, ["int", "float", "boolean"])
     table = compare(store, users * 2500, types)
