@@ -155,14 +155,45 @@ static enum number_result parse_any_double(str text, double *out)
     return NUMBER_OK;
 }
 
+/* A mantissa and a power of ten that are both exact round once (W. D. Clinger, "How to read floating
+ * point numbers accurately", 1990). */
+static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* The common case: a sign, few digits, and perhaps a point among them. */
+static bool parse_plain_double(str text, double *out)
+{
+    const char *at = text.data;
+    const char *end = text.data + text.len;
+    const char *point = NULL;
+    uint64_t mantissa = 0;
+    bool negative = text.len && *at == '-';
+    at += negative;
+    if (end - at < 1 || end - at > 16 || (end - at > 1 && at[0] == '0' && at[1] != '.') ||
+        at[0] == '.' || end[-1] == '.')
+        return false;
+    for (; at < end; at++) {
+        unsigned digit = (unsigned)(unsigned char)*at - '0';
+        if (digit <= 9)
+            mantissa = mantissa * 10 + digit;
+        else if (*at == '.' && point == NULL)
+            point = at;
+        else
+            return false;
+    }
+    if (mantissa > UINT64_C(1) << 53)
+        return false;
+    double magnitude = (double)mantissa / POWERS[point ? end - point - 1 : 0];
+    *out = negative ? -magnitude : magnitude;
+    return true;
+}
+
 enum number_result number_parse_double(str text, double *out)
 {
-    /* A mantissa and a power of ten that are both exact round once (W. D. Clinger, "How to read
-     * floating point numbers accurately", 1990). */
-    static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     struct decimal decimal;
+    if (likely(parse_plain_double(text, out)))
+        return NUMBER_OK;
     if (!scan(text, &decimal))
         return NUMBER_MALFORMED;
     if (decimal.cut || decimal.mantissa > UINT64_C(1) << 53 || decimal.exponent < -22 ||

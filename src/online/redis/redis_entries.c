@@ -285,13 +285,19 @@ bool redis_pattern_add(struct redis_pattern *pattern, str text, const struct red
         kind_of(quote[-1]) != entry->kind || entry->kind == REDIS_ENTRY_DAMAGED ||
         entry->event_time_us < TIME_MIN_US)
         return false;
-    pattern->places[i].time_at = (uint32_t)(open + 1 - text.data);
-    pattern->places[i].kind_at = (uint32_t)(quote - 1 - text.data);
+    if (i == 0) {
+        memcpy(pattern->text, text.data, text.len);
+        memset(pattern->is_same, 0xFF, text.len);
+    }
+    uint32_t time_at = (uint32_t)(open + 1 - text.data);
+    uint32_t kind_at = (uint32_t)(quote - 1 - text.data);
+    memset(pattern->is_same + time_at, 0, TIME_DIGITS);
+    pattern->is_same[kind_at] = 0;
+    pattern->places[i].time_at = time_at;
+    pattern->places[i].kind_at = kind_at;
     pattern->places[i].number = number;
     pattern->places[i].version_id = entry->version_id;
-    if (i == 0)
-        memcpy(pattern->text, text.data, text.len);
-    pattern->len = text.len;
+    pattern->len = (uint32_t)text.len;
     pattern->count = i + 1;
     return true;
 }
@@ -309,23 +315,19 @@ static inline bool read_time(const char *at, int64_t *out)
 
 bool redis_pattern_match(const struct redis_pattern *pattern, str text, struct redis_entry *entries)
 {
-    size_t at = 0; /* so far they are alike */
+    char differs = 0;
     if (pattern->count == 0 || text.len != pattern->len)
         return false;
-    for (uint32_t i = 0; i < pattern->count; i++) {
-        size_t time_at = pattern->places[i].time_at;
-        size_t version_at = time_at + TIME_DIGITS;
-        size_t kind_at = pattern->places[i].kind_at;
-        struct redis_entry entry = {.kind = kind_of(text.data[kind_at]),
+    for (uint32_t i = 0; i < pattern->len; i++)
+        differs |= (char)((text.data[i] ^ pattern->text[i]) & pattern->is_same[i]);
+    bool is_alike = differs == 0;
+    for (uint32_t i = 0; i < pattern->count && is_alike; i++) {
+        struct redis_entry entry = {.kind = kind_of(text.data[pattern->places[i].kind_at]),
                                     .version_id = pattern->places[i].version_id};
-        if (memcmp(text.data + at, pattern->text + at, time_at - at) != 0 ||
-            memcmp(text.data + version_at, pattern->text + version_at, kind_at - version_at) != 0 ||
-            !read_time(text.data + time_at, &entry.event_time_us) ||
-            entry.kind == REDIS_ENTRY_DAMAGED)
-            return false;
-        if (pattern->places[i].number != REDIS_ENTRY_SKIPPED)
+        is_alike = entry.kind != REDIS_ENTRY_DAMAGED &&
+                   read_time(text.data + pattern->places[i].time_at, &entry.event_time_us);
+        if (is_alike && pattern->places[i].number != REDIS_ENTRY_SKIPPED)
             entries[pattern->places[i].number] = entry;
-        at = kind_at + 1;
     }
-    return memcmp(text.data + at, pattern->text + at, text.len - at) == 0;
+    return is_alike;
 }

@@ -48,19 +48,20 @@ MUST_CHECK enum redis_entries_step redis_entries_next(struct redis_entries *entr
 
 /* Rows of one entity mostly have the same entries in the same order: but for times and kinds the text of one is
  * that of the next. One that was parsed is the pattern for others: the rest is compared, these are read. */
-#define REDIS_PATTERN_ENTRIES_MAX 128u /* rows of more are parsed each time */
-#define REDIS_PATTERN_BYTES_MAX ((size_t)8 << 10)
+#define REDIS_PATTERN_ENTRIES_MAX 96u /* rows of more are parsed each time */
+#define REDIS_PATTERN_BYTES_MAX ((size_t)4 << 10)
 
 struct redis_pattern {
     uint32_t count; /* of entries; 0: there is none */
-    size_t len;     /* of the text */
+    uint32_t len;   /* of the text */
     struct {
-        uint32_t time_at; /* in the text; between time and kind stands the version */
+        uint32_t time_at; /* in the text */
         uint32_t kind_at;
         uint32_t number; /* the entry's for redis_pattern_match() */
         uint64_t version_id;
     } places[REDIS_PATTERN_ENTRIES_MAX];
     char text[REDIS_PATTERN_BYTES_MAX];
+    char is_same[REDIS_PATTERN_BYTES_MAX]; /* all bits, of each byte but those of times and kinds */
 };
 
 #define REDIS_ENTRY_SKIPPED UINT32_MAX /* an entry's number: it is checked, not given out */

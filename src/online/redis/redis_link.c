@@ -8,7 +8,7 @@
 
 /* One TLS record holds no more. Reads beyond it wait for the loop's next turn. */
 #define READ_BYTES 65536
-#define PIECE_BYTES ((size_t)2048) /* given to the parser at a time */
+#define PIECE_BYTES ((size_t)512) /* given to the parser at a time */
 #define READS_PER_TURN 4
 /* Of the buffer of commands, kept between bursts. */
 #define OUT_KEEP_BYTES ((size_t)256 << 10)

@@ -107,7 +107,21 @@ static void doubles_as_strtod_reads_them(void **state)
         check_double(text);
         snprintf(text, sizeof(text), "%.*f", precision, (double)(bits >> 20) / 1e5);
         check_double(text);
+        snprintf(text, sizeof(text), "%.*f", precision % 16, (double)((int64_t)bits >> 44) / 64);
+        check_double(text);
     }
+}
+
+static void what_is_no_number(void **state)
+{
+    static const char *const TEXTS[] = {"",    "-",    ".",   "-.",  "1.",  ".5",    "-.5",  "01.5",
+                                        "00",  "-00",  "1.2.3", "1..2", "1.5a", "1,5",  "+1.5", "1 ",
+                                        "0x1", "1-",   "--1", "nan", "inf", "1.5e",  "1:5",  "1/5"};
+    double value;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(TEXTS); i++)
+        if (number_parse_double(str_from_cstr(TEXTS[i]), &value) != NUMBER_MALFORMED)
+            fail_msg("taken: %s", TEXTS[i]);
 }
 
 static void long_texts_need_memory_and_say_so(void **state)
@@ -129,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_numbers),
         cmocka_unit_test(doubles_as_strtod_reads_them),
+        cmocka_unit_test(what_is_no_number),
         cmocka_unit_test(long_texts_need_memory_and_say_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
