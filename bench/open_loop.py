@@ -53,17 +53,19 @@ def is_sustained(result, rate):
 
 
 def highest_sustained_rate(bench, server):
-    """Halves the distance between a rate that is sustained and one that is not. A rate is not sustained if
-    it fails twice: once may have been the host."""
+    """Doubles the rate until it is not sustained, then halves the distance to the highest that was. A rate
+    is not sustained if it fails twice: once may have been the host."""
     seconds = bench.options.seconds
-    closed = featured_bench(bench, server, 0, seconds)["measured"]["requests_per_second"]
-    low, high = 0, 1.3 * closed
+
+    def sustained(rate):
+        return any(is_sustained(featured_bench(bench, server, rate, seconds), rate) for _ in range(2))
+
+    low, high = 0, featured_bench(bench, server, 0, seconds)["measured"]["requests_per_second"]
+    while sustained(high):
+        low, high = high, 2 * high
     for _ in range(SEARCH_STEPS):
-        rate = (low + high) / 2 if low else 0.7 * high
-        if any(is_sustained(featured_bench(bench, server, rate, seconds), rate) for _ in range(2)):
-            low = rate
-        else:
-            high = rate
+        rate = (low + high) / 2
+        low, high = (rate, high) if sustained(rate) else (low, rate)
         bench.progress(f"row 13: the highest sustained rate is within {low:,.0f} and {high:,.0f}")
     if not low:
         raise RuntimeError(f"no rate was sustained, not even {high:.0f} requests/s")

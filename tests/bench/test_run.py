@@ -141,6 +141,9 @@ Between.
 <!-- bench: table -->
 old
 <!-- end -->
+<!-- bench: charts -->
+kept where nothing is drawn
+<!-- end -->
 ### Row 2: why
 <!-- bench: also -->
 <!-- end -->
@@ -167,10 +170,22 @@ def test_publish_replaces_the_marked_parts_only(tmp_path):
     assert "| 15 | beside Feast | – | – | – | – | **failed**: it / did not start |" in text
     assert "commit abc1234" in text and "`bench/results/result.json`" in text
     assert "| start | 22 (20–30) ms |" in text
+    assert "kept where nothing is drawn" in text
     assert "old" not in text and "Between." in text and text.endswith("After.\n")
     assert "row 7 is not reached" in done.stderr and "row 2 is not" not in done.stderr
     again = publish(page, result)
     assert again.returncode == 0 and page.read_text() == text
+
+
+def test_publish_draws_and_says_from_what(tmp_path):
+    pytest.importorskip("matplotlib")
+    page = tmp_path / "performance.md"
+    page.write_text(PAGE)
+    done = publish(page, written(tmp_path, "a.json", document([row(1, [1], [1], 1)], charts=CHARTS)),
+                   written(tmp_path, "b.json", document([row(2, [1], [1], 1)])))
+    assert done.returncode == 0, done.stderr
+    assert "bench/results/a.json`.\n<!-- end -->\n### Row 2" in page.read_text()
+    assert (tmp_path / "bench-memory.svg").exists()
 
 
 def test_publish_wants_its_marks(tmp_path):
@@ -184,7 +199,7 @@ def test_publish_wants_its_marks(tmp_path):
 
 def test_the_page_has_the_marks_and_charts():
     text = (ROOT / "docs/performance.md").read_text()
-    for part in ("machine", "table", "also"):
+    for part in ("machine", "table", "charts", "also"):
         assert text.count(f"<!-- bench: {part} -->") == 1
     for chart in re.findall(r"\]\((bench-[a-z]+\.svg)\)", text):
         assert (ROOT / "docs" / chart).exists(), chart
