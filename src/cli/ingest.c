@@ -19,25 +19,24 @@
 static const struct cli_option OPTIONS[] = {
     {.name = "format",
      .value = "FORMAT",
-     .choices = "ndjson|csv",
+     .choices = "ndjson|csv|arrow",
      .help = "What the rows are written in. Without this option, the file's name says it: .csv, "
-             ".ndjson or .jsonl."},
+             ".ndjson or .jsonl, .arrow or .arrows."},
     {.name = "entity",
      .value = "NAME",
      .help = "The entity whose rows these are, where the names of the features leave it open."},
     {.name = "id-column",
      .value = "NAME",
-     .help = "CSV: the column with the entity ids. Without this option, entity_id."},
+     .help = "CSV and Arrow: the column with the entity ids. Without this option, entity_id."},
     {.name = "timestamp-column",
      .value = "NAME",
      .help =
-         "CSV: the column with the event times. Without this option, event_timestamp if there is "
-         "such a column; else values are true as of now."},
+         "CSV and Arrow: the column with the event times. Without this option, event_timestamp if "
+         "there is such a column; else values are true as of now."},
     {.name = "columns",
      .value = "A,B,...",
-     .help =
-         "CSV: take only these columns. Without this option, all, and one that is no feature is "
-         "an error."},
+     .help = "CSV and Arrow: take only these columns. Without this option, all, and one that is no "
+             "feature is an error."},
     {.name = "on-error",
      .value = "WHAT",
      .fallback = "stop",
@@ -69,9 +68,10 @@ const struct cli_command CLI_INGEST = {
         "the time left. FILE - is standard input (give --format).\n\n"
         "A line of NDJSON is {\"entity_id\":\"u1\",\"features\":{\"age\":25}} and may have "
         "\"event_timestamp\":\"2026-01-02T03:04:05Z\"; a CSV file has a header line that names "
-        "entity_id, event_timestamp (optional) and features. Rows that are refused are named with "
-        "file and line, and make the exit status 1. Sending a file again whose rows carry event "
-        "times is harmless.\n\n"
+        "entity_id, event_timestamp (optional) and features; an Arrow IPC stream or file has "
+        "columns of these names. Rows that are refused are named with file and line (of Arrow, "
+        "row), and make the exit status 1. Sending a file again whose rows carry event times is "
+        "harmless.\n\n"
         "With --from-redis the values of a feature store that keeps each one under a string key "
         "ID:FEATURE are taken over while it goes on: the features have to be registered here, and "
         "a value with N seconds left to live there has N seconds left here. Ctrl-C ends it "
@@ -113,9 +113,13 @@ static bool choose_format(const struct cli_arguments *arguments, const char *pat
 {
     const char *given = cli_argument(arguments, "format");
     if (given != NULL)
-        *out = strcmp(given, "csv") == 0 ? INGEST_CSV : INGEST_NDJSON;
+        *out = strcmp(given, "csv") == 0     ? INGEST_CSV
+               : strcmp(given, "arrow") == 0 ? INGEST_ARROW
+                                             : INGEST_NDJSON;
     else if (ends_with(path, ".csv"))
         *out = INGEST_CSV;
+    else if (ends_with(path, ".arrow") || ends_with(path, ".arrows"))
+        *out = INGEST_ARROW;
     else if (ends_with(path, ".ndjson") || ends_with(path, ".jsonl"))
         *out = INGEST_NDJSON;
     else
@@ -144,8 +148,8 @@ static bool check_formats(const struct cli_arguments *arguments)
         if (choose_format(arguments, arguments->operands[i], &format))
             continue;
         cli_complain(&CLI_INGEST,
-                     "the name of %s does not say its format: give --format ndjson or "
-                     "--format csv",
+                     "the name of %s does not say its format: give --format ndjson, "
+                     "--format csv or --format arrow",
                      strcmp(arguments->operands[i], "-") ? arguments->operands[i]
                                                          : "standard input");
         return false;
@@ -204,7 +208,10 @@ static void print_messages(struct ingest *ingest)
 static status send_parts(struct ingest *ingest)
 {
     const struct client_upload upload = {.read = read_piece, .tick = tick, .context = ingest};
-    const char *type = ingest->source.format == INGEST_CSV ? "text/csv" : "application/x-ndjson";
+    static const char *const TYPES[] = {[INGEST_NDJSON] = "application/x-ndjson",
+                                        [INGEST_CSV] = "text/csv",
+                                        [INGEST_ARROW] = "application/vnd.apache.arrow.stream"};
+    const char *type = TYPES[ingest->source.format];
     while (!ingest->result.stopped && ingest_source_next_part(&ingest->source)) {
         status sent =
             client_upload(ingest->client, ingest->target.failed ? NULL : ingest->target.data, type,
@@ -284,7 +291,7 @@ static int ingest_file(struct ingest *ingest, const char *path)
     print_rejections(ingest);
     if (!status_is_ok(sent))
         cli_complain(&CLI_INGEST, "%s: %s%s", ingest->source.name, ingest->error.detail,
-                     sent.code == STATUS_TOO_LARGE
+                     sent.code == STATUS_TOO_LARGE && !strstr(ingest->error.detail, "batches")
                          ? "; give a smaller --part-size, or the server a larger --max-bulk-bytes"
                          : "");
     ingest_source_close(&ingest->source);

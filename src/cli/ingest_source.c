@@ -41,6 +41,7 @@ status ingest_source_open(struct ingest_source *source, const char *path, enum i
         .row_empty = true,
     };
     buffer_init(&source->header, INGEST_HEADER_BYTES_MAX);
+    ingest_arrow_init(&source->arrow);
     return OK;
 }
 
@@ -50,6 +51,7 @@ void ingest_source_close(struct ingest_source *source)
         close(source->fd);
     memory_free(source->data);
     buffer_fini(&source->header);
+    ingest_arrow_fini(&source->arrow);
 }
 
 /* False at the end of the file, or if reading failed. */
@@ -71,13 +73,14 @@ static bool fill(struct ingest_source *source)
 bool ingest_source_next_part(struct ingest_source *source)
 {
     bool first = !source->started;
-    bool more = fill(source);
+    bool more = ingest_arrow_is_waiting(&source->arrow) || fill(source);
     if (!first && !more)
         return false;
     source->started = true;
     source->first_part = first;
     source->part_over = false;
     source->part_given = 0;
+    source->part_has_batch = false;
     source->part_line = source->line;
     source->header_at = first ? source->header.len : 0;
     return true; /* an empty file is one empty part: the server says what it thinks of that */
@@ -153,10 +156,93 @@ static size_t take(struct ingest_source *source, char *to, size_t room)
 static bool is_idle(struct ingest_source *source)
 {
     struct pollfd readable = {.fd = source->fd, .events = POLLIN};
-    bool between_rows = source->row_empty && source->part_given > 0 &&
-                        (source->format == INGEST_NDJSON || source->header_done);
+    bool between_rows = source->row_empty && source->part_given > 0;
+    if (source->format == INGEST_ARROW)
+        between_rows = between_rows && ingest_arrow_is_between(&source->arrow);
+    else if (source->format == INGEST_CSV)
+        between_rows = between_rows && source->header_done;
     return between_rows && !source->is_file && source->at == source->len && !source->at_end &&
            poll(&readable, 1, INGEST_IDLE_MS) == 0;
+}
+
+static size_t copy(struct ingest_source *source, char *to, size_t most)
+{
+    size_t left = source->len - source->at;
+    size_t taken = left < most ? left : most;
+    memcpy(to, source->data + source->at, taken);
+    source->at += taken;
+    source->bytes += taken;
+    source->part_given += taken;
+    return taken;
+}
+
+/* What comes before the batches is kept for the parts that follow; in this one it has been given.
+ */
+static void keep_for_parts(struct ingest_source *source, const char *bytes, size_t len)
+{
+    if (source->arrow.is_batch)
+        return;
+    buffer_append(&source->header, bytes, len);
+    source->header_at = source->header.len;
+}
+
+/* Until the next message shows what it is. */
+static void take_arrow_head(struct ingest_source *source)
+{
+    struct ingest_arrow *arrow = &source->arrow;
+    size_t wanted;
+    while ((wanted = ingest_arrow_head_wants(arrow)) > 0 && fill(source)) {
+        size_t left = source->len - source->at;
+        size_t taken = arrow->has_ended || left < wanted ? left : wanted;
+        if (!arrow->has_ended) /* else it is the footer of a file */
+            ingest_arrow_take_head(arrow, str_of(source->data + source->at, taken));
+        source->at += taken;
+        source->bytes += taken;
+    }
+    if (!arrow->has_head && arrow->head.len > 0)
+        arrow->is_raw = true; /* it ends here */
+}
+
+static void end_arrow_message(struct ingest_source *source)
+{
+    source->part_has_batch |= source->arrow.is_batch;
+    source->rows += source->arrow.rows;
+    source->line += source->arrow.rows;
+    ingest_arrow_end_message(&source->arrow);
+}
+
+/* As ingest_source_read(), of an Arrow stream. */
+static ssize_t read_arrow(struct ingest_source *source, char *to, size_t room)
+{
+    struct ingest_arrow *arrow = &source->arrow;
+    size_t taken = 0;
+    if (!arrow->is_raw)
+        take_arrow_head(source);
+    if (arrow->head_given < arrow->head.len) {
+        bool is_full = source->part_has_batch && source->part_given >= source->part_bytes &&
+                       !source->header.failed;
+        source->part_over = is_full && arrow->is_batch && ingest_arrow_is_waiting(arrow);
+        if (source->part_over)
+            return 0;
+        taken = arrow->head.len - arrow->head_given;
+        taken = taken < room ? taken : room;
+        memcpy(to, arrow->head.data + arrow->head_given, taken);
+        keep_for_parts(source, to, taken);
+        arrow->head_given += taken;
+        source->part_given += taken;
+    } else if ((arrow->is_raw || arrow->body_left > 0) && fill(source)) {
+        taken =
+            copy(source, to, arrow->is_raw || arrow->body_left > room ? room : arrow->body_left);
+        if (!arrow->is_raw) {
+            keep_for_parts(source, to, taken);
+            arrow->body_left -= taken;
+        }
+    }
+    if (arrow->has_head && arrow->body_left == 0 && arrow->head_given == arrow->head.len)
+        end_arrow_message(source);
+    source->part_over = taken == 0;
+    errno = source->read_errno;
+    return taken == 0 && source->read_errno ? -1 : (ssize_t)taken;
 }
 
 ssize_t ingest_source_read(struct ingest_source *source, char *to, size_t room)
@@ -171,6 +257,8 @@ ssize_t ingest_source_read(struct ingest_source *source, char *to, size_t room)
     source->part_over = source->part_over || is_idle(source);
     if (source->part_over)
         return 0;
+    if (source->format == INGEST_ARROW)
+        return read_arrow(source, to, room);
     if (fill(source))
         return (ssize_t)take(source, to, room);
     if (!source->row_empty)

@@ -1,6 +1,7 @@
 /* A file of rows (or standard input) as a sequence of parts, cut between rows, each of which is a
- * whole body for POST /features/ingest/bulk: the header of a CSV file begins each of its parts.
- * Holds one buffer and the header, however large the file is. */
+ * whole body for POST /features/ingest/bulk: the header of a CSV file begins each of its parts, as
+ * do schema and dictionaries of an Arrow stream, which is cut between record batches and whose
+ * lines are its rows. Holds one buffer and the header, however large the file is. */
 #ifndef FEATURED_CLI_INGEST_SOURCE_H
 #define FEATURED_CLI_INGEST_SOURCE_H
 
@@ -10,8 +11,9 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "cli/ingest_arrow.h"
 
-enum ingest_format { INGEST_NDJSON, INGEST_CSV };
+enum ingest_format { INGEST_NDJSON, INGEST_CSV, INGEST_ARROW };
 
 #define INGEST_READ_BYTES ((size_t)256 << 10)
 #define INGEST_IDLE_MS 1000 /* a part of a pipe ends when nothing came for so long */
@@ -47,6 +49,8 @@ struct ingest_source {
     bool after_quote;
     bool field_starts;
     bool row_empty;
+    struct ingest_arrow arrow;
+    bool part_has_batch;
 };
 
 /* `path` "-" is standard input. */

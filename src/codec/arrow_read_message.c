@@ -73,10 +73,11 @@ static enum arrow_taken take_metadata(struct arrow_message *message, int64_t *bo
     return ARROW_MESSAGE;
 }
 
-enum arrow_taken arrow_message_take(str input, struct arrow_message *out, struct error *error)
+enum arrow_taken arrow_message_take_head(str input, struct arrow_message *out, struct error *error)
 {
     uint32_t prefix[2];
     int64_t body_bytes;
+    *out = (struct arrow_message){.bytes = PREFIX_BYTES};
     if (input.len < PREFIX_BYTES)
         return ARROW_NEED_MORE;
     memcpy(prefix, input.data, sizeof(prefix));
@@ -86,15 +87,24 @@ enum arrow_taken arrow_message_take(str input, struct arrow_message *out, struct
         return ARROW_END;
     if (prefix[1] > ARROW_METADATA_BYTES)
         return too_large(ARROW_SCHEMA, prefix[1], ARROW_METADATA_BYTES, error);
-    size_t metadata_end = PREFIX_BYTES + (size_t)prefix[1];
-    if (input.len < metadata_end)
+    out->head_bytes = PREFIX_BYTES + (size_t)prefix[1];
+    out->bytes = out->head_bytes;
+    if (input.len < out->head_bytes)
         return ARROW_NEED_MORE;
-    *out = (struct arrow_message){.metadata.bytes = str_of(input.data + PREFIX_BYTES, prefix[1])};
+    out->metadata.bytes = str_of(input.data + PREFIX_BYTES, prefix[1]);
     if (take_metadata(out, &body_bytes, error) != ARROW_MESSAGE)
         return ARROW_FAILED;
-    out->bytes = metadata_end + (size_t)body_bytes;
+    out->bytes += (size_t)body_bytes;
+    return ARROW_MESSAGE;
+}
+
+enum arrow_taken arrow_message_take(str input, struct arrow_message *out, struct error *error)
+{
+    enum arrow_taken taken = arrow_message_take_head(input, out, error);
+    if (taken != ARROW_MESSAGE)
+        return taken;
     if (input.len < out->bytes)
         return ARROW_NEED_MORE;
-    out->body = str_of(input.data + metadata_end, (size_t)body_bytes);
+    out->body = str_of(input.data + out->head_bytes, out->bytes - out->head_bytes);
     return ARROW_MESSAGE;
 }

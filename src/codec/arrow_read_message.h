@@ -20,18 +20,21 @@ struct arrow_message {
     struct flatbuffer metadata;
     struct flatbuffer_table header; /* in `metadata`, by the type */
     str body;
-    size_t bytes; /* of all of it in the input */
+    size_t head_bytes; /* in front of the body */
+    size_t bytes;      /* of all of it in the input */
 };
 
 enum arrow_taken {
     ARROW_MESSAGE,   /* *out is set: a view of the input */
-    ARROW_NEED_MORE, /* of the input */
+    ARROW_NEED_MORE, /* of the input: out->bytes at least */
     ARROW_END,       /* the mark of 8 bytes that ends a stream */
     ARROW_FAILED,    /* *error is set */
 };
 
 /* The message that `input` begins with. Do not move *out. */
 enum arrow_taken arrow_message_take(str input, struct arrow_message *out, struct error *error);
+/* The same as soon as all in front of the body is there. */
+enum arrow_taken arrow_message_take_head(str input, struct arrow_message *out, struct error *error);
 status arrow_damaged(struct error *error, const char *what);
 /* Fields of the tables of Message.fbs that more than one file reads. */
 enum {

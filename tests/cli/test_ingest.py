@@ -6,6 +6,7 @@ import re
 import subprocess
 import urllib.request
 
+import pyarrow as pa
 import pytest
 
 from conftest import Cli, Server, Terminal, binary
@@ -103,6 +104,55 @@ def test_standard_input(rows):
     out = rows.fine("ingest", "--format", "ndjson", "-", stdin=ndjson(7000, 10))
     assert summary(out)[:2] == ("standard input", "10")
     assert read(rows, "n7009")["i_count"] == 7009
+
+
+def arrow(rows, name, table, batch_rows, new=pa.ipc.new_stream):
+    path = rows.directory / name
+    with new(str(path), table.schema) as writer:
+        writer.write_table(table, max_chunksize=batch_rows)
+    return str(path)
+
+
+@pytest.mark.parametrize("part_size", ["1k", "20k", "64MiB"])
+@pytest.mark.parametrize("kind", ["arrow", "arrows"])
+def test_arrow_in_parts(rows, kind, part_size):
+    """A file or a stream, with dictionaries, in any parts; row 2001 is bad."""
+    counts = [float(i) for i in range(3000)]
+    counts[2000] = 0.5
+    texts = pa.array([f"t{i % 7}" for i in range(3000)]).dictionary_encode()
+    table = pa.table({"entity_id": [f"a{kind}{i}" for i in range(3000)], "i_count": counts, "i_text": texts})
+    new = pa.ipc.new_file if kind == "arrow" else pa.ipc.new_stream
+    path = arrow(rows, f"r.{kind}", table, 100, new)
+    done = rows.run("ingest", "--on-error", "skip", "--part-size", part_size, path)
+    assert done.returncode == 1
+    assert summary(done.stdout)[1:3] == ("2,999", "5,998")
+    assert f"r.{kind}:2001: " in done.stderr
+    assert read(rows, f"a{kind}2999") == {"i_count": 2999, "i_text": "t3"}
+    done = rows.run("ingest", "--part-size", part_size, path)
+    assert f"r.{kind}:2001: i_count: " in done.stderr
+    assert "the 2000 rows before it are ingested" in done.stderr
+
+
+def test_arrow_columns_and_standard_input(rows):
+    table = pa.table({"who": ["aw"], "i_count": [5], "junk": [{"a": 1}]})
+    path = arrow(rows, "w.arrows", table, 1)
+    options = ["--id-column", "who", "--columns", "i_count"]
+    assert summary(rows.fine("ingest", *options, path))[1:3] == ("1", "1")
+    assert read(rows, "aw")["i_count"] == 5
+    done = rows.run("ingest", "--format", "arrow", *options, "-", stdin="entity_id,i_count\nu,1\n")
+    assert done.returncode == 1
+    assert "not an Arrow IPC stream" in done.stderr
+    done = rows.run("ingest", "--id-column", "who", path)
+    assert "junk" in done.stderr and done.returncode == 1
+
+
+def test_an_arrow_batch_too_large_says_what_to_do(rows):
+    count = 3_000_000
+    table = pa.table({"entity_id": list(range(count)), "i_count": list(range(count)),
+                      "i_text": pa.nulls(count, pa.large_string())})
+    done = rows.run("ingest", arrow(rows, "big.arrow", table, None, pa.ipc.new_file))
+    assert done.returncode == 1
+    assert "max_chunksize" in done.stderr and "--part-size" not in done.stderr
 
 
 def test_what_the_server_refuses(rows):

@@ -51,7 +51,7 @@ def test_every_command_has_help(alone, command):
     (["get"], "is missing"),
     (["get", ""], "ID is empty"),
     (["get", "a", "b", "--service", "c"], "not both"),
-    (["ingest", "rows.txt"], "give --format ndjson or --format csv"),
+    (["ingest", "rows.txt"], "give --format ndjson, --format csv or --format arrow"),
     (["ingest", "-"], "standard input does not say its format"),
     (["ingest", "a.csv", "--on-error", "retry"], "expected one of stop|skip"),
     (["health", "--timeout", "0"], "--timeout '0': expected a time such as 3s"),

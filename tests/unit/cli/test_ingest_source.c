@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "cli/ingest_source.h"
+#include "codec/arrow_read_message.h"
 
 static char path[32];
 
@@ -90,6 +91,121 @@ static void csv_is_not_cut_inside_quotes(void **state)
               "id,a\n|id,a\n1,\"x\ny\"\n|id,a\n2,\"q\"\"\n\"\"\"\n|id,a\n3,a\"b\n|id,a\n4,\"\"\n|",
               4);
     parts_are("\"i\nd\",a\n1,2\n3,4\n", INGEST_CSV, 12, "\"i\nd\",a\n1,2\n|\"i\nd\",a\n3,4\n|", 2);
+}
+
+/* The bytes of one of tests/vectors/arrow. */
+static void load_vector(const char *name, struct buffer *out)
+{
+    char from[1024];
+    snprintf(from, sizeof(from), "%s%s", ARROW_VECTORS, name);
+    FILE *file = fopen(from, "rb");
+    assert_non_null(file);
+    buffer_init(out, 1 << 20);
+    buffer_commit(out, fread(buffer_reserve(out, 1 << 16), 1, 1 << 16, file));
+    fclose(file);
+}
+
+/* Where the messages of dictionaries.arrows begin: schema, ids, texts, batch, and the last three
+ * again, and the end. */
+struct messages {
+    size_t at[9];
+    size_t count;
+};
+
+static void find_messages(str stream, struct messages *out)
+{
+    struct arrow_message message = {0};
+    *out = (struct messages){.at = {0}};
+    for (size_t at = 0; at <= stream.len; at += message.bytes) {
+        assert_true(out->count < ARRAY_LEN(out->at));
+        out->at[out->count++] = at;
+        if (arrow_message_take(str_of(stream.data + at, stream.len - at), &message, NULL) !=
+            ARROW_MESSAGE)
+            return;
+    }
+}
+
+static void append_messages(struct buffer *out, str stream, const struct messages *messages,
+                            size_t from, size_t to)
+{
+    buffer_append(out, stream.data + messages->at[from], messages->at[to] - messages->at[from]);
+}
+
+static void assert_arrow(str file, uint64_t part_bytes, str expected, uint64_t rows)
+{
+    for (size_t room = 1; room <= 64; room += 7) {
+        struct ingest_source source;
+        struct buffer out;
+        buffer_init(&out, 1 << 20);
+        write_file(file);
+        open_source(&source, INGEST_ARROW, part_bytes);
+        read_parts(&source, room, &out);
+        assert_true(str_eq(buffer_str(&out), expected));
+        assert_int_equal(source.rows, rows);
+        assert_int_equal(source.bytes, file.len);
+        ingest_source_close(&source);
+        buffer_fini(&out);
+        unlink(path);
+    }
+}
+
+static void arrow_parts_begin_with_what_batches_need(void **state)
+{
+    struct messages messages;
+    struct buffer stream;
+    struct buffer expected;
+    (void)state;
+    load_vector("dictionaries.arrows", &stream);
+    str whole = buffer_str(&stream);
+    find_messages(whole, &messages);
+    assert_int_equal(messages.count, 8);
+    buffer_init(&expected, 1 << 20);
+    append_messages(&expected, whole, &messages, 0, 7);
+    buffer_append_char(&expected, '|');
+    assert_arrow(whole, 1 << 20, buffer_str(&expected), 6);
+    buffer_reset(&expected, SIZE_MAX);
+    append_messages(&expected, whole, &messages, 0, 6);
+    buffer_append_char(&expected, '|');
+    append_messages(&expected, whole, &messages, 0, 3);
+    append_messages(&expected, whole, &messages, 4, 6);
+    append_messages(&expected, whole, &messages, 6, 7);
+    buffer_append_char(&expected, '|');
+    assert_arrow(whole, 1, buffer_str(&expected), 6);
+    buffer_fini(&expected);
+    buffer_fini(&stream);
+}
+
+static void an_arrow_file_is_sent_as_a_stream(void **state)
+{
+    struct messages messages;
+    struct buffer file;
+    struct buffer expected;
+    (void)state;
+    load_vector("file.arrow", &file);
+    str stream = str_of(file.data + 8, file.len - 8);
+    find_messages(stream, &messages);
+    buffer_init(&expected, 1 << 20);
+    append_messages(&expected, stream, &messages, 0, 2);
+    buffer_append_char(&expected, '|');
+    assert_arrow(buffer_str(&file), 1, buffer_str(&expected), 3);
+    buffer_fini(&expected);
+    buffer_fini(&file);
+}
+
+/* The server says what is wrong with it. */
+static void what_is_no_arrow_is_sent_as_it_is(void **state)
+{
+    struct buffer cut;
+    (void)state;
+    parts_are("entity_id,i\nu,1\n", INGEST_ARROW, 1, "entity_id,i\nu,1\n|", 0);
+    parts_are("u", INGEST_ARROW, 1, "u|", 0);
+    parts_are("", INGEST_ARROW, 1, "|", 0);
+    load_vector("v4.arrows", &cut);
+    cut.len -= 20;
+    str stream = buffer_str(&cut);
+    buffer_append_char(&cut, '|');
+    assert_arrow(stream, 1 << 20, buffer_str(&cut), 0);
+    buffer_fini(&cut);
 }
 
 static void an_empty_file_is_one_empty_part(void **state)
@@ -179,6 +295,9 @@ int main(void)
         cmocka_unit_test(ndjson_is_cut_between_lines),
         cmocka_unit_test(csv_parts_begin_with_the_header),
         cmocka_unit_test(csv_is_not_cut_inside_quotes),
+        cmocka_unit_test(arrow_parts_begin_with_what_batches_need),
+        cmocka_unit_test(an_arrow_file_is_sent_as_a_stream),
+        cmocka_unit_test(what_is_no_arrow_is_sent_as_it_is),
         cmocka_unit_test(an_empty_file_is_one_empty_part),
         cmocka_unit_test(lines_lead_back_to_the_file),
         cmocka_unit_test(a_silent_pipe_ends_the_part),
