@@ -100,7 +100,7 @@ static inline void bits_end(struct bits *bits)
 }
 
 /* int, float and timestamp are all the 8 bytes of the value. */
-static uint32_t fill_words(const struct arrow_column *column, const struct arrow_cells *cells,
+static uint32_t fill_words(const struct arrow_column *column, const struct cell_column *cells,
                            uint32_t rows, struct bits *validity, char *words)
 {
     const struct cell *cell = cells->first;
@@ -115,7 +115,7 @@ static uint32_t fill_words(const struct arrow_column *column, const struct arrow
     return valid_count;
 }
 
-static uint32_t fill_bits(const struct arrow_column *column, const struct arrow_cells *cells,
+static uint32_t fill_bits(const struct arrow_column *column, const struct cell_column *cells,
                           uint32_t rows, struct bits *validity, char *values)
 {
     const struct cell *cell = cells->first;
@@ -131,7 +131,7 @@ static uint32_t fill_bits(const struct arrow_column *column, const struct arrow_
     return valid_count;
 }
 
-static uint32_t fill_vectors(const struct arrow_column *column, const struct arrow_cells *cells,
+static uint32_t fill_vectors(const struct arrow_column *column, const struct cell_column *cells,
                              uint32_t rows, struct bits *validity, char *numbers)
 {
     const struct cell *cell = cells->first;
@@ -161,7 +161,7 @@ static inline str bytes_of(const struct cell *cell, const struct arrow_column *c
 }
 
 /* Offsets count units: bytes of text, numbers of embeddings. */
-static uint32_t fill_offsets(const struct arrow_column *column, const struct arrow_cells *cells,
+static uint32_t fill_offsets(const struct arrow_column *column, const struct cell_column *cells,
                              uint32_t rows, struct bits *validity, char *offsets)
 {
     const struct cell *cell = cells->first;
@@ -179,7 +179,7 @@ static uint32_t fill_offsets(const struct arrow_column *column, const struct arr
     return valid_count;
 }
 
-static void fill_bytes(const struct arrow_column *column, const struct arrow_cells *cells,
+static void fill_bytes(const struct arrow_column *column, const struct cell_column *cells,
                        uint32_t rows, char *at)
 {
     const struct cell *cell = cells->first;
@@ -191,7 +191,7 @@ static void fill_bytes(const struct arrow_column *column, const struct arrow_cel
     }
 }
 
-static size_t count_bytes(const struct arrow_column *column, const struct arrow_cells *cells,
+static size_t count_bytes(const struct arrow_column *column, const struct cell_column *cells,
                           uint32_t rows)
 {
     const struct cell *cell = cells->first;
@@ -204,10 +204,10 @@ static size_t count_bytes(const struct arrow_column *column, const struct arrow_
 /* Validity and the values in buffers of a known size; all zero where there are no cells. */
 static void add_fixed(struct batch_writer *batch, uint32_t c, size_t bytes, bool has_item,
                       uint32_t (*fill)(const struct arrow_column *column,
-                                       const struct arrow_cells *cells, uint32_t rows,
+                                       const struct cell_column *cells, uint32_t rows,
                                        struct bits *validity, char *values))
 {
-    const struct arrow_cells *cells = &batch->rows->cells[c];
+    const struct cell_column *cells = &batch->rows->cells[c];
     struct buffer *out = batch->out;
     uint32_t rows = batch->rows->count;
     uint32_t valid_count = 0;
@@ -229,7 +229,7 @@ static void add_fixed(struct batch_writer *batch, uint32_t c, size_t bytes, bool
 static void add_bytes(struct batch_writer *batch, uint32_t c)
 {
     const struct arrow_column *column = &batch->rows->columns[c];
-    const struct arrow_cells *cells = &batch->rows->cells[c];
+    const struct cell_column *cells = &batch->rows->cells[c];
     uint32_t rows = batch->rows->count;
     size_t bytes = count_bytes(column, cells, rows);
     ASSERT(bytes <= INT32_MAX); /* arrow_rows_within() */
@@ -332,7 +332,7 @@ static size_t bytes_of_row(const struct arrow_rows *rows, uint32_t i)
 {
     size_t bytes = 0;
     for (uint32_t c = 0; c < rows->column_count; c++) {
-        const struct arrow_cells *cells = &rows->cells[c];
+        const struct cell_column *cells = &rows->cells[c];
         if (cells->first && is_of_any_length(&rows->columns[c]))
             bytes += bytes_of(cells->first + i * cells->stride, &rows->columns[c]).len;
     }

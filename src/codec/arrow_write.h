@@ -19,15 +19,9 @@ struct arrow_column {
     uint32_t dimension; /* 0: of any length */
 };
 
-/* Cell i of a column is first[i × stride]. */
-struct arrow_cells {
-    const struct cell *first; /* NULL: none is held */
-    size_t stride;
-};
-
 struct arrow_rows {
     const struct arrow_column *columns;
-    const struct arrow_cells *cells; /* of each column */
+    const struct cell_column *cells; /* of each column */
     uint32_t column_count;
     const str *entity_ids;
     uint32_t count;

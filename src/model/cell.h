@@ -22,4 +22,10 @@ struct cell {
                               is possible where the time is unknown */
 };
 
+/* The cells of one column of some rows: that of row i is first[i × stride]. */
+struct cell_column {
+    const struct cell *first; /* NULL: there are none */
+    size_t stride;
+};
+
 #endif

@@ -128,16 +128,15 @@ void retrieve_slice(struct retrieve *retrieve, const str *entity_ids, uint32_t i
 
 /* While they hold: the cells of the i-th id of the slice, one per column; until the next call. */
 const struct cell *retrieve_row(struct retrieve *retrieve, uint32_t i);
-/* The same by column: the cell of the i-th id is the (i × *stride)-th from here; NULL: the column
- * is not registered, or not any more. */
-static inline const struct cell *retrieve_column_cells(const struct retrieve *retrieve,
-                                                       uint32_t column, size_t *stride)
+/* The same by column, of all ids of the slice; none if it is not registered, or not any more. */
+static inline struct cell_column retrieve_column_cells(const struct retrieve *retrieve,
+                                                       uint32_t column)
 {
     const struct retrieve_column *at = &retrieve->columns[column];
     if (at->group == RETRIEVE_UNREGISTERED)
-        return NULL;
-    *stride = retrieve->groups[at->group].version_count;
-    return retrieve->groups[at->group].cells + at->place;
+        return (struct cell_column){0};
+    const struct retrieve_group *group = &retrieve->groups[at->group];
+    return (struct cell_column){group->cells + at->place, group->version_count};
 }
 /* What others wrote about the i-th id. A column that is held (in `row`, the i-th) hides another
  * value of its name. OUT_OF_MEMORY. */

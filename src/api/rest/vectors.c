@@ -6,10 +6,10 @@
 #include "model/limits.h"
 
 #include "api/rest/vectors_arrow.h"
+#include "api/rest/vectors_npy.h"
 
 #define UNREGISTERED_HEADER_BYTES 1024u /* api.md: the header is at most 1 KiB */
 #define PIECE_BYTES (64u << 10) /* of a streamed answer: a row that begins below is still taken */
-#define COLUMN_HEADER_BYTES 65536u /* more column names do not fit into any client's header */
 
 static status set_unregistered_header(struct vectors *vectors)
 {
@@ -38,44 +38,6 @@ static status set_unregistered_header(struct vectors *vectors)
     return OK;
 }
 
-/* As planned, whatever becomes of the feature while the answer is on its way: the shape has been
- * told. One for a name that nobody registered. */
-static uint32_t column_width(const struct retrieve_column *column)
-{
-    return npy_width(column->data_type, column->dimension);
-}
-
-/* "user_age,emb[0],emb[1]": the names percent-encoded, the brackets not. */
-static status set_names_header(struct vectors *vectors)
-{
-    struct http_exchange *exchange = vectors->exchange;
-    const struct retrieve *retrieve = &vectors->retrieve;
-    struct buffer names;
-    str value;
-    buffer_init(&names, COLUMN_HEADER_BYTES);
-    for (uint32_t c = 0; c < retrieve->column_count && !names.failed; c++) {
-        const struct retrieve_column *column = &retrieve->columns[c];
-        bool spreads =
-            column->group != RETRIEVE_UNREGISTERED && column->data_type == DATA_TYPE_EMBEDDING;
-        for (uint32_t i = 0; i < column_width(column) && !names.failed; i++) {
-            if (names.len)
-                buffer_append_char(&names, ',');
-            http_percent_encode(&names, column->name);
-            if (spreads)
-                buffer_append_format(&names, "[%u]", i);
-        }
-    }
-    /* Too many to be told in a header: the client has the order it asked in. */
-    bool fits = !names.failed;
-    bool copied = fits && arena_copy_str(&exchange->arena, buffer_str(&names), &value);
-    buffer_fini(&names);
-    if (fits && !copied)
-        return status_of(STATUS_OUT_OF_MEMORY);
-    if (copied)
-        http_set_header(exchange, STR("X-Feature-Names"), value);
-    return OK;
-}
-
 static status prepare_keys(struct vectors *vectors)
 {
     const struct retrieve *retrieve = &vectors->retrieve;
@@ -95,7 +57,7 @@ static status check_row(struct vectors *vectors)
     const struct retrieve *retrieve = &vectors->retrieve;
     uint64_t numbers = 0;
     for (uint32_t c = 0; c < retrieve->column_count; c++)
-        numbers += column_width(&retrieve->columns[c]);
+        numbers += npy_width(retrieve->columns[c].data_type, retrieve->columns[c].dimension);
     if (numbers > LIMIT_READ_CELLS)
         return error_set(&vectors->error, STATUS_TOO_LARGE, "too_large",
                          "One row of the answer would have %llu numbers; at most %u are answered",
@@ -103,34 +65,18 @@ static status check_row(struct vectors *vectors)
     return OK;
 }
 
-static status prepare_tensor(struct vectors *vectors)
-{
-    const struct retrieve *retrieve = &vectors->retrieve;
-    for (uint32_t c = 0; c < retrieve->column_count; c++) {
-        const struct retrieve_column *column = &retrieve->columns[c];
-        if (column_width(column) == 0)
-            return error_set(&vectors->error, STATUS_NOT_ACCEPTABLE, "not_acceptable",
-                             "Feature '%.*s' (%s%s) has no place in a tensor: leave it out, or "
-                             "accept application/json or application/vnd.apache.arrow.stream",
-                             STR_ARG(column->name), data_type_name(column->data_type),
-                             column->data_type == DATA_TYPE_EMBEDDING ? " without dimension" : "");
-    }
-    TRY(check_row(vectors));
-    return set_names_header(vectors);
-}
-
 static status prepare_format(struct vectors *vectors)
 {
-    switch (vectors->format) {
-    case VECTORS_NPY:
-        return prepare_tensor(vectors);
-    case VECTORS_ARROW:
-        TRY(check_row(vectors));
-        return vectors_arrow_prepare(vectors);
-    case VECTORS_JSON:
-    default:
+    struct arena *arena = vectors->retrieve.arena;
+    if (vectors->format == VECTORS_JSON)
         return prepare_keys(vectors);
-    }
+    vectors->columns =
+        arena_alloc(arena, (vectors->retrieve.column_count + 1) * sizeof(*vectors->columns));
+    if (vectors->columns == NULL)
+        return status_of(STATUS_OUT_OF_MEMORY);
+    TRY(check_row(vectors));
+    return vectors->format == VECTORS_NPY ? vectors_npy_prepare(vectors)
+                                          : vectors_arrow_prepare(vectors);
 }
 
 static status prepare(struct vectors *vectors, bool strict)
@@ -154,22 +100,10 @@ static status prepare(struct vectors *vectors, bool strict)
     return prepare_format(vectors);
 }
 
-static void append_tensor_row(const struct vectors *vectors, struct buffer *out,
-                              const struct cell *cells)
-{
-    const struct retrieve *retrieve = &vectors->retrieve;
-    for (uint32_t c = 0; c < retrieve->column_count; c++)
-        npy_append_cell(out, vectors->dtype, &cells[c], column_width(&retrieve->columns[c]));
-}
-
 /* The i-th row of the slice. */
-static void append_row(struct vectors *vectors, struct buffer *out, uint32_t i,
-                       const struct cell *cells)
+static void append_object(struct vectors *vectors, struct buffer *out, uint32_t i)
 {
-    if (vectors->format == VECTORS_NPY) {
-        append_tensor_row(vectors, out, cells);
-        return;
-    }
+    const struct cell *cells = retrieve_row(&vectors->retrieve, i);
     if (unlikely(vectors->retrieve.wants_others)) {
         if (!status_is_ok(others_take(&vectors->others, &vectors->retrieve, i, cells)))
             out->failed = true;
@@ -179,15 +113,26 @@ static void append_row(struct vectors *vectors, struct buffer *out, uint32_t i,
     json_encode_vector(out, &vectors->json, vectors->retrieve.entity_ids[i], cells, NULL);
 }
 
-static void append_texts_or_numbers(struct vectors *vectors, struct buffer *out)
+static uint32_t append_objects(struct vectors *vectors, struct buffer *out)
 {
-    struct retrieve *retrieve = &vectors->retrieve;
     size_t full_at = out->len + PIECE_BYTES;
-    for (; vectors->slice_next < vectors->slice_count && out->len < full_at && !out->failed;
-         vectors->slice_next++) {
-        if (vectors->next++ > 0 && vectors->format == VECTORS_JSON)
+    uint32_t i = vectors->slice_next;
+    for (; i < vectors->slice_count && out->len < full_at && !out->failed; i++) {
+        if (vectors->next + i > vectors->slice_next)
             buffer_append_char(out, ',');
-        append_row(vectors, out, vectors->slice_next, retrieve_row(retrieve, vectors->slice_next));
+        append_object(vectors, out, i);
+    }
+    return i - vectors->slice_next;
+}
+
+/* Where the cells of the slice are that are not written yet. */
+static void find_columns(struct vectors *vectors)
+{
+    for (uint32_t c = 0; c < vectors->retrieve.column_count; c++) {
+        struct cell_column *column = &vectors->columns[c];
+        *column = retrieve_column_cells(&vectors->retrieve, c);
+        if (column->first)
+            column->first += vectors->slice_next * column->stride;
     }
 }
 
@@ -195,15 +140,24 @@ static void append_texts_or_numbers(struct vectors *vectors, struct buffer *out)
  * are read again for it. */
 static void append_rows(struct vectors *vectors, struct buffer *out)
 {
+    uint32_t rows = 0;
     if (vectors->slice_next == vectors->slice_count)
         return; /* of no ids at all */
-    if (vectors->format == VECTORS_ARROW) {
-        uint32_t rows = vectors_arrow_append_rows(vectors, out);
-        vectors->next += rows;
-        vectors->slice_next += rows;
-    } else {
-        append_texts_or_numbers(vectors, out);
+    if (vectors->format != VECTORS_JSON)
+        find_columns(vectors);
+    switch (vectors->format) {
+    case VECTORS_NPY:
+        rows = vectors_npy_append_rows(vectors, out);
+        break;
+    case VECTORS_ARROW:
+        rows = vectors_arrow_append_rows(vectors, out);
+        break;
+    case VECTORS_JSON:
+        rows = append_objects(vectors, out);
+        break;
     }
+    vectors->next += rows;
+    vectors->slice_next += rows;
     if (!retrieve_is_late(&vectors->retrieve))
         vectors->slice_count = vectors->slice_next = 0;
 }
@@ -231,16 +185,12 @@ static bool is_small(const struct vectors *vectors)
 
 static void append_head(struct vectors *vectors, struct buffer *out)
 {
-    uint64_t columns = 0;
-    if (vectors->format == VECTORS_JSON)
-        buffer_append_char(out, '[');
-    if (vectors->format == VECTORS_ARROW)
+    if (vectors->format == VECTORS_NPY)
+        vectors_npy_append_head(vectors, out);
+    else if (vectors->format == VECTORS_ARROW)
         vectors_arrow_append_schema(vectors, out);
-    if (vectors->format != VECTORS_NPY)
-        return;
-    for (uint32_t c = 0; c < vectors->retrieve.column_count; c++)
-        columns += column_width(&vectors->retrieve.columns[c]);
-    npy_append_header(out, vectors->dtype, vectors->id_count, columns);
+    else
+        buffer_append_char(out, '[');
 }
 
 static void append_tail(const struct vectors *vectors, struct buffer *out)
@@ -338,7 +288,7 @@ static void answer_one(struct retrieve *retrieve)
     }
     struct buffer *out = http_respond_begin(exchange, 200, content_type(vectors));
     if (vectors->format == VECTORS_JSON) {
-        append_row(vectors, out, 0, cells);
+        append_object(vectors, out, 0);
     } else {
         vectors->slice_count = 1;
         append_head(vectors, out);

@@ -23,17 +23,19 @@ struct vectors {
     uint32_t next; /* first id not written yet */
     enum vectors_format format;
     enum npy_dtype dtype;
-    struct arrow_column *arrow_columns; /* these two are vectors_arrow.c's */
-    struct arrow_cells *arrow_cells;
     struct json_vector json; /* id_key, only_held and metadata are the handler's */
     bool is_array;           /* a batch, even of one */
     bool not_found_if_empty; /* one id: 404 "User … not found" if nothing of it is held */
     /* the present slice */
     bool is_reading;
-    uint32_t slice_next;      /* first of its rows not written yet */
-    uint32_t slice_count;     /* rows that it has */
-    struct arena slice_arena; /* batches from a store that answers later: what they hold of it */
-    struct others others;     /* of the present row */
+    uint32_t slice_next;         /* first of its rows not written yet */
+    uint32_t slice_count;        /* rows that it has */
+    struct arena slice_arena;    /* batches from a store that answers later: what they hold of it */
+    struct others others;        /* JSON: of the present row */
+    struct cell_column *columns; /* else: the rows of the slice that are not written yet */
+    uint32_t *npy_widths;        /* of the columns */
+    size_t npy_row_numbers;      /* their sum */
+    struct arrow_column *arrow_columns;
     struct error error;
 };
 

@@ -12,9 +12,7 @@ status vectors_arrow_prepare(struct vectors *vectors)
     uint32_t count = retrieve->column_count;
     vectors->arrow_columns =
         arena_alloc(retrieve->arena, (count + 1) * sizeof(*vectors->arrow_columns));
-    vectors->arrow_cells =
-        arena_alloc(retrieve->arena, (count + 1) * sizeof(*vectors->arrow_cells));
-    if (vectors->arrow_columns == NULL || vectors->arrow_cells == NULL)
+    if (vectors->arrow_columns == NULL)
         return status_of(STATUS_OUT_OF_MEMORY);
     for (uint32_t c = 0; c < count; c++) {
         const struct retrieve_column *column = &retrieve->columns[c];
@@ -54,19 +52,12 @@ void vectors_arrow_append_schema(const struct vectors *vectors, struct buffer *o
 uint32_t vectors_arrow_append_rows(struct vectors *vectors, struct buffer *out)
 {
     const struct retrieve *retrieve = &vectors->retrieve;
-    uint32_t first = vectors->slice_next;
-    for (uint32_t c = 0; c < retrieve->column_count; c++) {
-        struct arrow_cells *cells = &vectors->arrow_cells[c];
-        cells->first = retrieve_column_cells(retrieve, c, &cells->stride);
-        if (cells->first)
-            cells->first += first * cells->stride;
-    }
     struct arrow_rows rows = {
         .columns = vectors->arrow_columns,
-        .cells = vectors->arrow_cells,
+        .cells = vectors->columns,
         .column_count = retrieve->column_count,
-        .entity_ids = retrieve->entity_ids + first,
-        .count = vectors->slice_count - first,
+        .entity_ids = retrieve->entity_ids + vectors->slice_next,
+        .count = vectors->slice_count - vectors->slice_next,
     };
     rows.count = arrow_rows_within(&rows, PIECE_BYTES);
     arrow_append_batch(out, &rows);

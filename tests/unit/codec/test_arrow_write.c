@@ -41,7 +41,7 @@ static void fill_row(struct cell *cells, uint32_t i, const char *text)
 
 struct table {
     struct cell *cells;
-    struct arrow_cells columns[COLUMNS];
+    struct cell_column columns[COLUMNS];
     str *ids;
     struct arrow_rows rows;
 };
@@ -56,7 +56,7 @@ static void table_init(struct table *table, uint32_t count)
         table->ids[i] = str_of(TEXT, 1 + i % 8);
     }
     for (uint32_t c = 0; c < COLUMNS; c++)
-        table->columns[c] = (struct arrow_cells){table->cells + c, COLUMNS};
+        table->columns[c] = (struct cell_column){table->cells + c, COLUMNS};
     table->rows = (struct arrow_rows){COLUMN, table->columns, COLUMNS, table->ids, count};
 }
 

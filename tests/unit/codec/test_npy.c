@@ -8,6 +8,15 @@
 
 #define SPACES10 "          "
 
+/* A row of one column. */
+static void append_cell(struct buffer *out, enum npy_dtype dtype, const struct cell *cell,
+                        uint32_t width)
+{
+    const struct cell_column column = {cell, 1};
+    const struct npy_rows rows = {&width, &column, 1, 1, width};
+    npy_append_rows(out, dtype, &rows);
+}
+
 static void the_header_is_numpys(void **state)
 {
     /* What numpy.save() writes before the data of zeros((2, 3)). */
@@ -76,8 +85,8 @@ static void cells_are_numbers(void **state)
     buffer_init(&wide, SIZE_MAX);
     buffer_init(&narrow, SIZE_MAX);
     for (size_t i = 0; i < ARRAY_LEN(CELLS); i++) {
-        npy_append_cell(&wide, NPY_FLOAT64, &CELLS[i], i == 4 || i == 7 ? 2 : 1);
-        npy_append_cell(&narrow, NPY_FLOAT32, &CELLS[i], i == 4 || i == 7 ? 2 : 1);
+        append_cell(&wide, NPY_FLOAT64, &CELLS[i], i == 4 || i == 7 ? 2 : 1);
+        append_cell(&narrow, NPY_FLOAT32, &CELLS[i], i == 4 || i == 7 ? 2 : 1);
     }
     assert_int_equal(wide.len, 10 * sizeof(number));
     assert_int_equal(narrow.len, 10 * sizeof(half));
@@ -122,7 +131,7 @@ static void what_others_wrote_is_a_number_or_none(void **state)
         struct buffer out;
         double number;
         buffer_init(&out, SIZE_MAX);
-        npy_append_cell(&out, NPY_FLOAT64, &CASES[i].cell, CASES[i].width);
+        append_cell(&out, NPY_FLOAT64, &CASES[i].cell, CASES[i].width);
         assert_int_equal(out.len, CASES[i].width * sizeof(number));
         for (size_t at = 0; at < out.len; at += sizeof(number)) {
             memcpy(&number, out.data + at, sizeof(number));
@@ -130,6 +139,34 @@ static void what_others_wrote_is_a_number_or_none(void **state)
         }
         buffer_fini(&out);
     }
+}
+
+/* Rows of several columns, whose cells lie among others; one column is gone. */
+static void rows_are_in_c_order(void **state)
+{
+    static const float NUMBERS[] = {0.5f, -1};
+    const uint32_t widths[] = {1, 2, 1, 2};
+    struct cell cells[3][3];
+    struct buffer out;
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        cells[i][0] = (struct cell){CELL_PRESENT, 0, {.type = DATA_TYPE_INT, .integer = i}};
+        cells[i][1] = (struct cell){CELL_EXPIRED, 0, {.type = DATA_TYPE_INT}};
+        cells[i][2] = (struct cell){
+            CELL_PRESENT, 0, {.type = DATA_TYPE_EMBEDDING, .embedding = {NUMBERS, 2}}};
+    }
+    const struct cell_column columns[] = {{cells[0], 3}, {cells[0] + 2, 3}, {NULL, 0}, {NULL, 0}};
+    const struct npy_rows rows = {widths, columns, 4, 3, 6};
+    buffer_init(&out, SIZE_MAX);
+    npy_append_rows(&out, NPY_FLOAT32, &rows);
+    assert_int_equal(out.len, 3 * 6 * sizeof(float));
+    for (size_t i = 0; i < 3; i++) {
+        float row[6];
+        memcpy(row, out.data + i * sizeof(row), sizeof(row));
+        assert_true(row[0] == (float)i && row[1] == 0.5f && row[2] == -1);
+        assert_true(isnan(row[3]) && isnan(row[4]) && isnan(row[5]));
+    }
+    buffer_fini(&out);
 }
 
 static void memory_may_fail(void **state)
@@ -143,10 +180,10 @@ static void memory_may_fail(void **state)
         if (i == 0)
             npy_append_header(&out, NPY_FLOAT64, 2, 3);
         else
-            npy_append_cell(&out, NPY_FLOAT64, &cell, 1);
+            append_cell(&out, NPY_FLOAT64, &cell, 1);
         memory_fail_after(UINT64_MAX);
         assert_true(out.failed);
-        npy_append_cell(&out, NPY_FLOAT64, &cell, 1);
+        append_cell(&out, NPY_FLOAT64, &cell, 1);
         assert_int_equal(out.len, 0);
         buffer_fini(&out);
     }
@@ -160,6 +197,7 @@ int main(void)
         cmocka_unit_test(widths),
         cmocka_unit_test(cells_are_numbers),
         cmocka_unit_test(what_others_wrote_is_a_number_or_none),
+        cmocka_unit_test(rows_are_in_c_order),
         cmocka_unit_test(memory_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
