@@ -19,6 +19,8 @@ struct read_state {
     uint32_t next; /* id to be asked for */
     uint32_t in_flight;
     bool is_submitting;
+    int64_t now_us; /* taken at `turn_ms` of uv_now(); 0: not yet */
+    uint64_t turn_ms;
     struct read_id ids[];
 };
 
@@ -46,6 +48,17 @@ static void submit_ids(struct read_state *state)
         read->done(read); /* the state may be gone now */
 }
 
+/* One look at the clock does for the replies that come together. */
+static int64_t now_us(struct read_state *state)
+{
+    uint64_t turn_ms = uv_now(&state->on->loop->uv);
+    if (state->now_us == 0 || turn_ms != state->turn_ms) {
+        state->now_us = store_clock_now_us(state->on->store->options.clock);
+        state->turn_ms = turn_ms;
+    }
+    return state->now_us;
+}
+
 static status read_row(const struct read_id *id, const redisReply *reply)
 {
     struct read_state *state = id->state;
@@ -53,14 +66,13 @@ static status read_row(const struct read_id *id, const redisReply *reply)
     struct cell *cells = /* none without versions */
         read->cells ? read->cells + (size_t)id->number * read->version_count : NULL;
     struct online_others *others = read->others ? &read->others[id->number] : NULL;
-    int64_t now_us = store_clock_now_us(state->on->store->options.clock);
     bool is_damaged = false;
     if (unlikely(redis_reply_is(reply, "WRONGTYPE"))) {
         redis_row_none(&state->columns, cells, others);
         is_damaged = true;
     } else {
         TRY(redis_answer_check(REDIS_ANSWERED, reply, read->error));
-        TRY(redis_row_read(&state->columns, reply, now_us, read->arena, cells, others,
+        TRY(redis_row_read(&state->columns, reply, now_us(state), read->arena, cells, others,
                            &is_damaged, read->error));
     }
     if (unlikely(is_damaged))
@@ -161,6 +173,7 @@ static bool prepare(struct redis_loop *on, struct online_read *read, struct read
     state->next = 0;
     state->in_flight = 0;
     state->is_submitting = false;
+    state->now_us = 0;
     if (!redis_columns_init(&state->columns, read->versions, read->version_count, arena) ||
         (read->id_count > 1 && !redis_columns_expect_many(&state->columns, arena)) ||
         !frame_init(&frame, state, arena))
