@@ -1,5 +1,6 @@
 """Many rows from wherever they come; what is missing, wrong, late or cut off."""
 
+import asyncio
 from datetime import datetime, timezone
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import featured
-from featured import Feature, IngestStopped, RowError, _rows
+from featured import Feature, IngestStopped, RowError, _rows, _wire
 
 WHEN = pd.Timestamp("2026-01-02T03:04:05.678901Z")
 
@@ -21,6 +22,7 @@ def features(store):
     )
     store.apply(Feature("v", "embedding", "row", dimension=2))
     store.apply([Feature("t", "timestamp", "row"), Feature("b", "boolean", "row")])
+    store.apply([Feature("j", "json", "row"), Feature("k", "json", "row")])
 
 
 def frame(ids, **columns):
@@ -56,7 +58,6 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", ['plain, "quoted"', "two\nlines"])
 def test_the_same_from_every_source(store, new_id, kind, text):
-    """With line ends in a text CSV is not used."""
     ids = [new_id() for _ in range(3)]
     data = frame(
         ids,
@@ -98,6 +99,72 @@ def test_types_of_columns(store, new_id):
     arrays = frame(ids, v=[np.array([3, 4], dtype="f4"), None])
     store.ingest_many(arrays)
     assert store.get_many(ids, "v") == [{"v": [3.0, 4.0]}, {"v": None}]
+
+
+def test_types_that_are_made_others(store, new_id):
+    """And those that only NDJSON can say."""
+    ids = [new_id(), new_id()]
+    labels = pa.array(["a", "b"])
+    columns = {
+        "x": pa.array(np.array([0.5, 2], "f2")),
+        "n": pa.array([7, 7]).dictionary_encode(),
+        "s": pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.concat_arrays([labels] * 1000)),
+        "v": pa.array([np.array([1, 2], "f2"), None], pa.list_(pa.float16())),
+        "j": pa.array([[1, 2], None]),
+    }
+    expected = [
+        {"x": 0.5, "n": 7, "s": "a", "v": [1.0, 2.0], "j": [1, 2]},
+        {"x": 2.0, "n": 7, "s": "b", "v": None, "j": None},
+    ]
+    table = pa.table({"entity_id": ids, **columns})
+    parts = [part for data in (table, table.append_column("k", pa.array([{"a": [1]}, None])))
+             for part in _rows.parts_of(data, _rows.Layout(), 50_000)[0]]  # fmt: skip
+    assert [part.content_type for part in parts] == [_wire.ARROW, _wire.NDJSON]
+    assert len(parts[0].content) < 3000  # not the 2000 labels
+    store.ingest_many(table)
+    assert store.get_many(ids, list(columns)) == expected
+    store.ingest_many(table.append_column("k", pa.array([{"a": [1]}, None])))
+    assert store.get_many(ids, list(columns)) == expected
+    assert store.get_many(ids, "k") == [{"k": {"a": [1]}}, {"k": None}]
+
+
+def test_what_was_read_as_arrow_is_written_again(store, new_id):
+    """The columns of get_arrow, its extension type for json included."""
+    ids, others = [new_id(), new_id()], [new_id(), new_id()]
+    row = {"n": 1, "x": 0.1, "s": "ü", "b": True, "t": WHEN, "v": [1, 2], "j": {"a": [None, "x"]}}
+    store.ingest_many([{"entity_id": ids[0], **row}, {"entity_id": ids[1], "n": 2}])
+    table = store.get_arrow(ids, list(row))
+    copied = table.set_column(0, "entity_id", pa.array(others))
+    assert store.ingest_many(copied).rows_accepted == 2
+    assert store.get_many(others, list(row)) == store.get_many(ids, list(row))
+
+
+def test_asynchronously_and_by_row_group(server, tmp_path):
+    path = tmp_path / "rows.parquet"
+    columns = {"entity_id": [f"pqa-{i}" for i in range(1000)], "n": range(1000), "v": [[1.0, 2.0]] * 1000}
+    pq.write_table(pa.table(columns), path, row_group_size=400)
+    parts, total = _rows.parts_of(path, _rows.Layout(), 300)
+    assert total == 1000
+    assert [(part.rows, part.content_type) for part in parts] == [
+        (rows, _wire.ARROW) for rows in (300, 100, 300, 100, 200)
+    ]
+
+    async def load():
+        async with server.async_store() as other:
+            done = await other.ingest_many(path)
+            return done, await other.get_many(["pqa-0", "pqa-999"], ["n", "v"])
+
+    done, found = asyncio.run(load())
+    assert done.rows_accepted == 1000
+    assert found == [{"n": 0, "v": [1.0, 2.0]}, {"n": 999, "v": [1.0, 2.0]}]
+
+
+def test_columns_of_another_type_than_the_feature(store, new_id):
+    for column, word in ((["1"], "string: cast it to int64"), ([True], "bool: cast it to int64")):
+        with pytest.raises(featured.InvalidRequest, match=word) as caught:
+            store.ingest_many(pa.table({"entity_id": [new_id()], "n": column}))
+        assert not isinstance(caught.value, IngestStopped)
+        assert caught.value.ingested.rows_accepted == 0
 
 
 def test_parquet(store, tmp_path):

@@ -1,18 +1,16 @@
-"""Rows to ingest, from wherever they come, as parts of bulk requests: CSV where Arrow can write it,
-otherwise NDJSON. A part is held at a time, never the whole. No I/O but reading the source."""
+"""Rows to ingest, from wherever they come, as parts of bulk requests: columns as Arrow streams, Python
+objects as NDJSON. A part is held at a time, never the whole. No I/O but reading the source."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 from ._values import event_time, id_of, is_missing, to_json
-from ._wire import CSV, NDJSON
+from ._wire import ARROW, NDJSON
 from .errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -86,14 +84,12 @@ class Layout:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """`timed`: every row has an event time, so sending it again is harmless. `header_lines` come before
-    the first row."""
+    """`timed`: every row has an event time, so sending it again is harmless."""
 
     content: bytes
     content_type: str
     rows: int
     timed: bool
-    header_lines: int = 0
 
 
 def _is(data: Any, module: str, *names: str) -> bool:
@@ -249,7 +245,7 @@ def _arrow_parts(batches: Iterable[pyarrow.RecordBatch], layout: Layout, part_ro
         rows = min(part_rows, max(1, batch.num_rows * PART_BYTES // max(1, batch.nbytes)))
         for at in range(0, batch.num_rows, rows):
             piece = batch.slice(at, rows)
-            part = _csv_part(piece, layout.id, time, features)
+            part = _arrow_part(piece, layout.id, time, features)
             if part is not None:
                 yield part
                 continue
@@ -266,44 +262,52 @@ def _refuse_naive(batch: pyarrow.RecordBatch, names: Iterable[str]) -> None:
             raise ValueError(_naive(name, "pyarrow.compute.assume_timezone(column, 'UTC')"))
 
 
-def _csv_part(
+def _arrow_part(
     batch: pyarrow.RecordBatch, id_column: str, time: Optional[str], features: List[str]
 ) -> Optional[Part]:
-    """None where CSV cannot say it: lists, or texts with line ends, for a row must be a line."""
+    """An Arrow stream of one batch. None if a column is of a type that only NDJSON can say (structs, lists
+    of strings, decimals)."""
     import pyarrow as pa
-    from pyarrow import csv as arrow_csv
 
     names = [id_column, *([time] if time else []), *features]
-    columns = [_flat(batch.column(name)) for name in names]
+    columns = [_as_taken(batch.column(name)) for name in names]
     if any(column is None for column in columns):
         return None
-    header, body = io.StringIO(), io.BytesIO()
-    csv.writer(header, lineterminator="\n").writerow([ID, *([TIME] if time else []), *features])
-    table = pa.Table.from_arrays(columns, names=[str(i) for i in range(len(columns))])
-    arrow_csv.write_csv(table, body, arrow_csv.WriteOptions(include_header=False))
+    named = pa.RecordBatch.from_arrays(columns, names=[ID, *([TIME] if time else []), *features])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, named.schema) as writer:
+        writer.write_batch(named)
     timed = time is not None and columns[1].null_count == 0
-    content = header.getvalue().encode() + body.getvalue()
-    return Part(content, CSV, batch.num_rows, timed, header_lines=1)
+    return Part(sink.getvalue().to_pybytes(), ARROW, batch.num_rows, timed)
 
 
-def _flat(column: Any) -> Any:
-    """A column that CSV can hold with nothing lost, or None."""
+def _as_taken(column: Any) -> Any:
+    """The column in a type that the server takes, with nothing lost; or None."""
     import pyarrow as pa
-    from pyarrow import compute
 
-    kind = column.type
-    if pa.types.is_dictionary(kind):
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.storage
+    if pa.types.is_dictionary(column.type):
+        # Sent with every part: only where that is shorter than the values themselves.
+        if _is_text(column.type.value_type) and len(column.dictionary) <= len(column):
+            return column
         column = column.dictionary_decode()
-        kind = column.type
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_float64(kind):
-        return column
-    if pa.types.is_floating(kind):
-        return column.cast(pa.float64())  # the shortest text of a float32 is another double
-    if pa.types.is_null(kind):
-        return column.cast(pa.string())
-    if pa.types.is_timestamp(kind):
-        return column.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.timestamp("us", "UTC"))
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return None
-    has_line_end = compute.any(compute.match_substring_regex(column, "[\r\n]")).as_py()
-    return None if has_line_end else column
+    kind = column.type
+    if pa.types.is_float16(kind):
+        return column.cast(pa.float32())
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        if pa.types.is_float16(kind.value_type):
+            return column.cast(pa.list_(pa.float32()))
+        return column if _is_number(kind.value_type) else None
+    taken = _is_number(kind) or _is_text(kind) or pa.types.is_timestamp(kind)
+    return column if taken or pa.types.is_boolean(kind) or pa.types.is_null(kind) else None
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind))
+
+
+def _is_text(kind: Any) -> bool:
+    return str(kind) in ("string", "large_string", "string_view")

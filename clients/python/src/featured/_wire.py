@@ -23,7 +23,6 @@ NPY = "application/x-npy"
 ARROW = "application/vnd.apache.arrow.stream"
 LINES = "text/plain"
 NDJSON = "application/x-ndjson"
-CSV = "text/csv"
 
 
 @dataclasses.dataclass

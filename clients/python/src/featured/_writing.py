@@ -68,9 +68,9 @@ def ingest_many(
             try:
                 answer = yield _bulk_request(part, entity, on_error, strict)
             except AnswerError as error:
-                _add(total, error.body, sent, part)
-                raise _stopped(error, sent, part) or error from None
-            _add(total, answer.json(), sent, part)
+                _add(total, error.body, sent)
+                raise _stopped(error, sent) or error from None
+            _add(total, answer.json(), sent)
             sent += part.rows
             shown.advance(part.rows, sent)
     except FeaturedError as error:
@@ -89,22 +89,22 @@ def _bulk_request(part: Part, entity: Optional[str], on_error: str, strict: bool
     return made
 
 
-def _add(total: Ingested, body: Mapping[str, Any], first_row: int, part: Part) -> None:
+def _add(total: Ingested, body: Mapping[str, Any], first_row: int) -> None:
     for name in COUNTS:
         setattr(total, name, getattr(total, name) + body.get(name, 0))
     for error in body.get("errors", ()):
-        total.errors.append(RowError(first_row + error["line"] - 1 - part.header_lines, error["detail"]))
+        total.errors.append(RowError(first_row + error["line"] - 1, error["detail"]))
 
 
-def _stopped(error: AnswerError, first_row: int, part: Part) -> Optional[IngestStopped]:
+def _stopped(error: AnswerError, first_row: int) -> Optional[IngestStopped]:
     """The error of a bad row, with the row's number in place of the line's. None: it is about something
     else."""
     if error.status != 422 or not isinstance(error.detail, list) or not error.detail:
         return None
     place = error.detail[0].get("loc", ())
-    if len(place) < 2 or place[0] != "line" or int(place[1]) <= part.header_lines:
+    if len(place) < 2 or place[0] != "line":
         return None
-    row = first_row + int(place[1]) - 1 - part.header_lines
+    row = first_row + int(place[1]) - 1
     body: Dict[str, Any] = dict(error.body)
     detail: List[Any] = [{**item, "loc": ["row", row, *item.get("loc", ())[2:]]} for item in error.detail]
     body["detail"] = detail
