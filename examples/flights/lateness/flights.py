@@ -7,6 +7,7 @@ import pandas as pd
 import source
 
 LATE_MINUTES = 15
+NO_AIRCRAFT = "unknown"  # of flights that were cancelled before they had one; nothing is known of it
 # The model is asked this long before a flight is due to leave. None of the year left earlier than 43
 # minutes before its time, so no vector can know of its own flight.
 ASK_MINUTES = 45
@@ -57,7 +58,7 @@ def read_flights():
         "hour": table["hour"] + table["minute"] / 60,
         "weekday": pd.to_datetime(table[["year", "month", "day"]]).dt.day_of_week,
         "distance": table["distance"],
-        "aircraft": table["tailnum"].fillna(""),
+        "aircraft": table["tailnum"].fillna(NO_AIRCRAFT),
         "origin": table["origin"],
         "carrier": table["carrier"],
         "route": table["origin"] + "-" + table["dest"],

@@ -31,7 +31,7 @@ def landings(flights):
     landed = flights[flights["arrived"].notna()].sort_values("arrived", kind="stable")
     for flight in landed.itertuples():
         at, delay = int(flight.arrived), flight.arr_delay
-        if flight.aircraft:
+        if flight.aircraft != source_tables.NO_AIRCRAFT:
             yield ("aircraft_landings", at, flight.aircraft,
                    (delay, aircraft.add(flight.aircraft, delay)))
         yield ("carrier_landings", at, flight.carrier,

@@ -1,7 +1,8 @@
-"""The point-in-time join on a table small enough to check by hand, and that the check of the replays can
-fail. Needs FEATURED_BINARY for the parts with a server."""
+"""The point-in-time join on a table small enough to check by hand, and that the check of the replays
+can fail. Those that replay need a server: FEATURED_BINARY."""
 
 import math
+import threading
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ import pytest
 from lateness import replay
 from lateness.clock import Clock
 from lateness.definitions import Definitions
-from lateness.flights import at_the_gate, seconds_of, spread
+from lateness.flights import NO_AIRCRAFT, at_the_gate, seconds_of, spread
+from lateness.happening import Happening
 from lateness.history import history
 from lateness.point_in_time import as_of, right_values
 
@@ -34,7 +36,7 @@ def flight(planned, dep_delay=math.nan, arr_delay=math.nan, aircraft="N1", carri
 FLIGHTS = pd.DataFrame([
     flight(0, 10, 20),  # leaves 12:10, arrives 15:20
     flight(30, 0, -10, aircraft="N2"),  # leaves 12:30, arrives 15:20 too, later in the table
-    flight(60),  # cancelled at 13:00
+    flight(60, aircraft=NO_AIRCRAFT),  # cancelled at 13:00
     flight(90, 30, 40),  # leaves 14:00, arrives 17:10
 ])
 
@@ -83,7 +85,7 @@ def test_of_one_instant_the_later_row_counts(definitions, rows):
 def test_an_aircraft_knows_only_of_itself(definitions, rows):
     assert vector(definitions, rows, 400, aircraft="N2")["aircraft_mean_arr_delay"] == -10
     assert vector(definitions, rows, 400)["aircraft_mean_arr_delay"] == (20 + 40) / 2
-    assert vector(definitions, rows, 400, aircraft="")["aircraft_mean_arr_delay"] is None
+    assert vector(definitions, rows, 400, aircraft=NO_AIRCRAFT)["aircraft_mean_arr_delay"] is None
 
 
 def test_a_ttl_ends_to_the_second(definitions, rows):
@@ -177,6 +179,72 @@ def test_a_time_lapse_is_right(definitions, rows, asked):
     assert done.right.all()
     assert done.ingested == 12
     assert len(done.reads) == 80
+
+
+def test_an_answer_is_of_some_instant_between_question_and_answer(definitions, rows, asked):
+    """The vectors of then, those of 20 minutes later and wrong ones; answered at once, and after 20
+    minutes in which things happened."""
+    ids = replay.ids_of(definitions, asked)
+    width = len(definitions.services)
+    instants = asked["asked"].to_numpy()
+
+    def vectors_of(moved):
+        return as_of(definitions, rows, dict.fromkeys(ids, moved), ids).at(moved)
+
+    def right(served, seconds):
+        sent = np.tile(instants[:, None], width)
+        return replay.right_at_some_instant(definitions, rows, asked, served, sent, sent + seconds)
+
+    now, later_on = vectors_of(instants), vectors_of(instants + 1200)
+    moved_on = ~((now == later_on) | (np.isnan(now) & np.isnan(later_on))).all(axis=1)
+    assert 0 < moved_on.sum() < len(instants)
+    assert right(now, 0).all()
+    assert np.array_equal(right(later_on, 0), ~moved_on)
+    assert right(now, 1200).all()
+    assert right(later_on, 1200).all()
+    assert not right(now + 1, 1200).any()
+
+
+class SlowStore:
+    """Acknowledges when told to."""
+
+    def __init__(self, failure=None):
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+        self._failure = failure
+
+    def ingest_many(self, rows, progress):
+        self.asked.set()
+        self.may_answer.wait(10)
+        if self._failure:
+            raise self._failure
+
+
+def test_a_question_waits_for_what_happened_before():
+    store = SlowStore()
+    happening = Happening(store, Clock(1, NOON, NOON), [(NOON, [{"entity_id": "AA"}])])
+    happening.start()
+    happening.await_all_until(NOON - 1)
+    assert store.asked.wait(10)
+    acknowledged = []
+
+    def ask():
+        happening.await_all_until(NOON)
+        acknowledged.append(happening.ingested)
+
+    question = threading.Thread(target=ask)
+    question.start()
+    store.may_answer.set()
+    question.join(10)
+    assert acknowledged == [1]
+
+
+def test_a_question_learns_that_ingestion_failed():
+    store = SlowStore(OSError("no space"))
+    store.may_answer.set()
+    happening = Happening(store, Clock(1, NOON, NOON), [(NOON, [{"entity_id": "AA"}])])
+    happening.start()
+    with pytest.raises(OSError, match="no space"):
+        happening.await_all_until(NOON)
 
 
 @pytest.mark.parametrize("value", [6.5, None])
