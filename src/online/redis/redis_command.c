@@ -33,11 +33,12 @@ char *redis_put_head(char *at, char kind, size_t number)
 {
     char digits[20];
     size_t count = 0;
-    do {
+    *at++ = kind;
+    while (number >= 10) {
         digits[count++] = (char)('0' + number % 10);
         number /= 10;
-    } while (number > 0);
-    *at++ = kind;
+    }
+    *at++ = (char)('0' + number);
     while (count > 0)
         *at++ = digits[--count];
     *at++ = '\r';
