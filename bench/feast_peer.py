@@ -58,7 +58,7 @@ class Feast(peers.Server):
                           "--port", port, "--no-access-log", "--max-requests", 0,
                           "--registry_ttl_sec", 3600], directory + ".log",
                          stdout=subprocess.DEVNULL, env=environment(directory))
-        self.wait_for_port(port, seconds=90)
+        self.wait_for_port(port, seconds=180)
 
     def check(self, numbers):
         body = peers.raw_answer(self.port, read(numbers)).split(b"\r\n\r\n", 1)[1]

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 
+import host
 import peers
 import report
 import workload
@@ -80,6 +81,7 @@ def row_13(bench, server):
     bench.add(report.Row(13, f"single read at {rate:,.0f}/s, 80 % of the highest sustained rate, p99",
                          "µs", latency(runs, "p99"), [], 1000, absolute=True))
     bench.note("row 13: highest sustained rate", highest, "/s")
+    host.note(bench, 13)
     bench.note("row 13: p50", latency(runs, "p50"), "µs")
     bench.note("row 13: how late the generator sent, p99",
                [run["generator"]["late_us"]["p99"] for run in runs], "µs")

@@ -1,0 +1,49 @@
+"""What the host does to a thread that never waits: the pauses that no server on it can avoid. Run as a
+program on a core: host.py SECONDS prints them as JSON."""
+
+import json
+import subprocess
+import sys
+import time
+
+import peers
+
+SHORTEST_NS = 50000
+LONG_NS = 1000000
+SECONDS = 5
+
+
+def pauses(seconds):
+    """All times of SHORTEST_NS and more in which this thread did not run."""
+    found = []
+    last = time.monotonic_ns()
+    end = last + int(seconds * 1e9)
+    while last < end:
+        now = time.monotonic_ns()
+        if now - last >= SHORTEST_NS:
+            found.append(now - last)
+        last = now
+    return found
+
+
+def note(bench, row):
+    """Of the server's core, while nothing is measured."""
+    command = [sys.executable, __file__, min(SECONDS, bench.options.seconds)]
+    done = subprocess.run(peers.pinned(peers.SERVER_CORE, command), capture_output=True, text=True,
+                          check=True)
+    result = json.loads(done.stdout)
+    bench.raw.append({"what": "pauses of a thread that never waits", **result})
+    bench.note(f"row {row}: the host paused a busy thread for more than 1 ms, share of the time",
+               100 * result["share_in_long"], "%")
+    bench.note(f"row {row}: the longest such pause", result["longest_ns"] / 1e6, "ms")
+
+
+def main():
+    seconds = float(sys.argv[1])
+    found = pauses(seconds)
+    print(json.dumps({"seconds": seconds, "count": len(found), "longest_ns": max(found, default=0),
+                      "share_in_long": sum(n for n in found if n > LONG_NS) / (seconds * 1e9)}))
+
+
+if __name__ == "__main__":
+    main()
