@@ -157,7 +157,6 @@ def publish(page, *results):
 
 
 def test_publish_replaces_the_marked_parts_only(tmp_path):
-    pytest.importorskip("matplotlib")
     page = tmp_path / "performance.md"
     page.write_text(PAGE)
     result = written(tmp_path, "result.json", document(
@@ -178,7 +177,6 @@ def test_publish_replaces_the_marked_parts_only(tmp_path):
 
 
 def test_publish_draws_and_says_from_what(tmp_path):
-    pytest.importorskip("matplotlib")
     page = tmp_path / "performance.md"
     page.write_text(PAGE)
     done = publish(page, written(tmp_path, "a.json", document([row(1, [1], [1], 1)], charts=CHARTS)),
@@ -189,7 +187,6 @@ def test_publish_draws_and_says_from_what(tmp_path):
 
 
 def test_publish_wants_its_marks(tmp_path):
-    pytest.importorskip("matplotlib")
     page = tmp_path / "performance.md"
     page.write_text("# nothing marked\n")
     done = publish(page, written(tmp_path, "result.json", document([row(1, [1], [1], 1)])))
@@ -224,7 +221,6 @@ def drawn(directory, result):
 
 
 def test_the_same_numbers_draw_the_same_bytes(tmp_path):
-    pytest.importorskip("matplotlib")
     result = written(tmp_path, "result.json", document(charts=CHARTS))
     charts = drawn(tmp_path / "one", result)
     assert sorted(charts) == [f"bench-{name}.svg" for name in sorted(CHARTS)]
