@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 import featured
 from lateness import flights as source_tables
 from lateness import model as models
+from lateness.clock import Clock
 from lateness.definitions import Definitions
 from lateness.history import history
 from lateness.point_in_time import as_of
@@ -28,6 +29,10 @@ SPEED = 100
 out = Output()
 
 
+def new_york(text):
+    return int(pd.Timestamp(text, tz=HOME).timestamp())
+
+
 def arguments():
     parser = argparse.ArgumentParser(prog="lateness", description=__doc__.splitlines()[0],
                                      epilog=__doc__.partition("\n\n")[2],
@@ -35,6 +40,7 @@ def arguments():
     parser.add_argument("--speed", default=None,
                         help="N: only a time lapse at N × speed; max: only December, as fast as it goes")
     parser.add_argument("--from", dest="start", default="2013-12-02T15:00", metavar="TIME",
+                        type=new_york,
                         help="of the time lapse, in New York (default %(default)s)")
     parser.add_argument("--hours", type=float, default=None, help="length (default 3)")
     parser.add_argument("--days", type=float, default=0, help="length")
@@ -83,8 +89,8 @@ def train(definitions, flights, rows):
 
 
 def run_time_lapse(definitions, flights, rows, model, args):
-    start = pd.Timestamp(args.start, tz=HOME).timestamp()
-    asked = flights[(flights["asked"] >= start) & (flights["asked"] < start + args.length)]
+    end = args.start + args.length
+    asked = flights[(flights["asked"] >= args.start) & (flights["asked"] < end)]
     if asked.empty:
         raise SystemExit("lateness: no flight was asked about in that time")
     out.line(f"{len(asked):,} flights asked about from {local(asked['asked'].iloc[0]):%d %B %H:%M} "
@@ -126,6 +132,7 @@ def run_december(definitions, flights, rows, model, score):
 def example(args):
     started = time.monotonic()
     definitions = Definitions()
+    definitions.with_ttl(Clock(args.lapse_speed, 0, 0).ttl)  # refuses a speed that does not fit, now
     out.step("What became known in 2013, and when")
     flights = source_tables.read_flights()
     rows = history(definitions.groups, flights, source_tables.read_weather())

@@ -29,8 +29,8 @@ class Clock:
     def ttl(self, seconds):
         """A time to live as it has to be for the store. Its TTLs are whole seconds."""
         if seconds % self.speed:
-            raise SystemExit(f"speed {self.speed}: the TTLs in features.yaml must be whole multiples of "
-                             "it (100, 400, 1200, 3600 …)")
+            raise SystemExit(f"lateness: at speed {self.speed} a TTL of {seconds} s is not whole seconds; "
+                             "take 100, 400, 1200 or 3600")
         return seconds // self.speed
 
     def now(self):
