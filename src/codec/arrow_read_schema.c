@@ -87,8 +87,19 @@ static bool read_type(struct arrow_field *field, const struct flatbuffer_table *
     }
 }
 
-static status read_field(struct arrow_schema *schema, struct arrow_field *field,
-                         const struct flatbuffer_table *table, struct error *error)
+/* Many fields may refer to one long string: of good columns, whose names differ, they do not. */
+static status read_name(struct arrow_schema *schema, struct arrow_field *field,
+                        const struct flatbuffer_table *table, struct error *error)
+{
+    str name = flatbuffer_string(table, FIELD_NAME);
+    schema->name_bytes += name.len;
+    if (schema->name_bytes > table->buffer->bytes.len)
+        return arrow_damaged(error, "the columns of the schema share their names");
+    return arena_copy_str(&schema->arena, name, &field->name) ? OK : json_no_memory(error);
+}
+
+static status read_field(struct arrow_field *field, const struct flatbuffer_table *table,
+                         struct error *error)
 {
     struct flatbuffer_table type = flatbuffer_child(table, FIELD_TYPE);
     struct flatbuffer_table dictionary = flatbuffer_child(table, FIELD_DICTIONARY);
@@ -103,8 +114,6 @@ static status read_field(struct arrow_schema *schema, struct arrow_field *field,
         if (flatbuffer_is_there(&index) && !read_int_width(&index, &field->index_width))
             return arrow_damaged(error, "the schema has a dictionary without indices");
     }
-    if (!arena_copy_str(&schema->arena, flatbuffer_string(table, FIELD_NAME), &field->name))
-        return json_no_memory(error);
     return OK;
 }
 
@@ -123,7 +132,9 @@ static status read_fields(struct arrow_schema *schema, const struct flatbuffer_v
         struct arrow_field *field = add(schema);
         if (field == NULL)
             return json_no_memory(error);
-        TRY(read_field(schema, field, &table, error));
+        TRY(read_field(field, &table, error));
+        if (depth == 1)
+            TRY(read_name(schema, field, &table, error));
         /* What is nested under a dictionary is in its batches only. */
         if (!field->has_dictionary) {
             struct flatbuffer_vector children = flatbuffer_vector(&table, FIELD_CHILDREN, 4);

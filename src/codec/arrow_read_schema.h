@@ -16,7 +16,7 @@ struct arrow_width {
 };
 
 struct arrow_field {
-    str name;
+    str name; /* of a column; nested ones have none */
     enum arrow_type type; /* of the values, also where a dictionary holds them */
     struct arrow_width width;
     uint32_t per_second; /* timestamps; dates: 0 counts days, 1000 milliseconds */
@@ -34,6 +34,7 @@ struct arrow_schema {
     uint32_t capacity;
     uint32_t column_count; /* fields that are in no other */
     int64_t version;
+    size_t name_bytes;
     struct arena arena; /* names */
 };
 

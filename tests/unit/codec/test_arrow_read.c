@@ -119,6 +119,7 @@ static void streams_of_other_forms(void **state)
     assert_stream(&PLAIN, "compressed.arrows", "fatal 422 message.2 value_error\n");
     assert_stream(&PLAIN, "legacy.arrows", "fatal 422 message.1 arrow_invalid\n");
     assert_stream(&PLAIN, "large.arrows", "fatal 413 message.2 too_long\n");
+    assert_stream(&PLAIN, "shared.arrows", "fatal 422 message.1 arrow_invalid\n");
     assert_bytes(&PLAIN, STR(""), "fatal 422 message.1 arrow_invalid\n");
     assert_bytes(&PLAIN, STR("PAR1\x15\x04\x15\x10\x15"), "fatal 422 message.1 arrow_invalid\n");
     assert_bytes(&PLAIN, STR("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F"), "fatal 413 message.1 too_long\n");

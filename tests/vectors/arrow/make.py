@@ -119,6 +119,18 @@ def too_large():
     return schema + message.replace(body.to_bytes(8, "little"), (1 << 40).to_bytes(8, "little"))
 
 
+def shared_name():
+    """The offsets of all columns lead to one, whose name is long: together they are more than was sent."""
+    count = 50
+    names = ["entity_id" + "x" * 400, *(f"c{n}" for n in range(1, count))]
+    message = bytearray(pa.schema([(name, pa.int64()) for name in names]).serialize())
+    at = message.index(count.to_bytes(4, "little")) + 4
+    longest = at + int.from_bytes(message[at : at + 4], "little")
+    for place in range(at, at + 4 * count, 4):
+        message[place : place + 4] = (longest - place).to_bytes(4, "little")
+    return bytes(message)
+
+
 STREAMS = {
     "types.arrows": lambda: write(types()),
     "others.arrows": lambda: write(others()),
@@ -132,6 +144,7 @@ STREAMS = {
     "compressed.arrows": lambda: write(pa.table({"entity_id": IDS, "i": [1, 2, 3]}), compression="lz4"),
     "legacy.arrows": lambda: write(pa.table({"entity_id": IDS, "i": [1, 2, 3]}), use_legacy_format=True),
     "large.arrows": too_large,
+    "shared.arrows": shared_name,
     "empty.arrows": lambda: write(pa.table({"entity_id": IDS, "i": [1, 2, 3]}).slice(3)),
 }
 
