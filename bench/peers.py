@@ -210,8 +210,8 @@ class FastAPI(Server):
         here = os.path.dirname(os.path.abspath(__file__))
         python = os.path.join(os.path.dirname(here), ".venv/bin/python")
         super().__init__([python, "-m", "uvicorn", "fastapi_service:app", "--app-dir", here, "--port",
-                          port, "--log-level", "warning", "--no-access-log"], directory + ".log",
-                         stdout=subprocess.DEVNULL,
+                          port, "--log-level", "warning", "--no-access-log", "--timeout-keep-alive",
+                          60], directory + ".log", stdout=subprocess.DEVNULL,
                          env={**os.environ, "REDIS_URL": f"redis://127.0.0.1:{redis_port}"})
         self.wait_for_port(port, seconds=30)
 
