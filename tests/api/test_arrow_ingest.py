@@ -3,9 +3,9 @@
 import datetime
 import io
 import json
-import pathlib
 import time
 
+import numpy
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -19,7 +19,6 @@ from test_bulk_stream import chunk, head
 
 ARROW = "application/vnd.apache.arrow.stream"
 UTC = datetime.timezone.utc
-VECTORS = pathlib.Path(__file__).resolve().parents[1] / "vectors/arrow"
 
 
 def stream_of(table, rows=None, new=pa.ipc.new_stream, **options):
@@ -261,14 +260,12 @@ def test_other_content_types(store):
 
 
 def test_a_message_too_large_says_what_to_do(store, names, users):
-    count = 3_000_000
-    wide = table(pa.array(range(count)), **{names["int"]: pa.array(range(count)), names["float"]: [0.5] * count})
+    wide = numpy.zeros(3_000_000)
+    wide = table(pa.array(wide.astype(int)), **{names["int"]: pa.array(wide), names["float"]: pa.array(wide)})
     response = send(store, wide)
     assert response.status_code == 413
     assert "max_chunksize" in response.json()["detail"]
     assert counts(response) == (0, 0, 0, 0, 0)
-    terabyte = (VECTORS / "large.arrows").read_bytes()
-    assert send(store, terabyte, columns="").status_code in (413, 422)
 
 
 def test_rows_are_applied_while_batches_still_come(connect, store):
@@ -427,7 +424,7 @@ def module_names(module_store):
     return found | {"embedding": module_store.define("embedding", dimension=2)}
 
 
-@settings(max_examples=4 * EXAMPLES, deadline=None, database=None, print_blob=True,
+@settings(max_examples=2 * EXAMPLES, deadline=None, database=None, print_blob=True,
           suppress_health_check=list(HealthCheck))
 @given(drawn=tables())
 def test_what_ndjson_of_the_same_rows_gives(module_store, module_names, drawn):
