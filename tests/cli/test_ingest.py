@@ -6,6 +6,7 @@ import re
 import subprocess
 import urllib.request
 
+import numpy
 import pyarrow as pa
 import pytest
 
@@ -147,9 +148,9 @@ def test_arrow_columns_and_standard_input(rows):
 
 
 def test_an_arrow_batch_too_large_says_what_to_do(rows):
-    count = 3_000_000
-    table = pa.table({"entity_id": list(range(count)), "i_count": list(range(count)),
-                      "i_text": pa.nulls(count, pa.large_string())})
+    numbers = numpy.zeros(3_000_000, dtype="int64")
+    table = pa.table({"entity_id": numbers, "i_count": numbers,
+                      "i_text": pa.nulls(len(numbers), pa.large_string())})
     done = rows.run("ingest", arrow(rows, "big.arrow", table, None, pa.ipc.new_file))
     assert done.returncode == 1
     assert "max_chunksize" in done.stderr and "--part-size" not in done.stderr
