@@ -33,28 +33,46 @@ class Requests:
         self.feast_batch = bench.requests(f"{name}-batch.feast", map(feast_peer.read, groups))
 
 
+def once(make):
+    """Made when it is first asked for; if that fails, all who ask hear why."""
+    @functools.wraps(make)
+    def made(self):
+        if make.__name__ not in self.made:
+            try:
+                self.made[make.__name__] = make(self), None
+            except Exception as error:
+                self.made[make.__name__] = None, error
+        result, error = self.made[make.__name__]
+        if error:
+            raise error
+        return result
+
+    return property(made)
+
+
 class Servers:
     """Each is started and filled when it is first asked for, its answers checked, and stays."""
 
     def __init__(self, bench):
         self.bench = bench
+        self.made = {}
         self.sample = workload.random_users(bench.users, ANSWER_SAMPLE, salt=1)
 
     def checked(self, server, sample=None):
         server.check(sample or self.sample)
         return server
 
-    @functools.cached_property
+    @once
     def requests(self):
         return Requests(self.bench, "w", workload.random_users(self.bench.users, RUN_IDS))
 
-    @functools.cached_property
+    @once
     def few_requests(self):
         """Of the users that Feast holds too."""
         return Requests(self.bench, "few", workload.random_users(
             feast_peer.users(self.bench), RUN_IDS // 5))
 
-    @functools.cached_property
+    @once
     def embedded(self):
         self.bench.progress(f"loading {self.bench.users:,} users of workload W")
         ours = self.bench.started(peers.Featured(self.bench.options.binary,
@@ -63,7 +81,7 @@ class Servers:
         ours.load(self.bench.users)
         return self.checked(ours)
 
-    @functools.cached_property
+    @once
     def filled(self):
         """One Redis for all: featured fills it, and everybody reads the same hashes."""
         self.bench.progress(f"loading {self.bench.users:,} users of workload W into Redis through "
@@ -86,12 +104,12 @@ class Servers:
     def through_redis(self):
         return self.filled[1]
 
-    @functools.cached_property
+    @once
     def fastapi(self):
         return self.checked(self.bench.started(peers.FastAPI(self.bench.path("fastapi"),
                                                              self.redis.port)))
 
-    @functools.cached_property
+    @once
     def feast(self):
         return self.checked(feast_peer.started(self.bench), workload.random_users(
             feast_peer.users(self.bench), ANSWER_SAMPLE, salt=1))
