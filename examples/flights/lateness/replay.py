@@ -111,9 +111,10 @@ def time_lapse(definitions, history, asked, speed, answer):
                  (received - sent).ravel() / speed, server_p99)
 
 
-def in_order(definitions, history, asked, tamper=None):
-    """As fast as the machine allows; questions between two happenings go together. `tamper`, given the
-    store before the first question, is for those who want to see the check fail."""
+def in_order(definitions, history, asked, tamper=None, progress=lambda instant: None):
+    """As fast as the machine allows; questions between two happenings go together. `progress` is told
+    each instant. `tamper`, given the store before the first question, is for those who want to see the
+    check fail."""
     start, end = stretch(asked)
     clock = Clock(1, start, start)
     happenings = [*stores.happenings(history, start, end), (end, [])]
@@ -130,6 +131,7 @@ def in_order(definitions, history, asked, tamper=None):
             tamper(store)
         began = time.monotonic()
         for instant, rows in happenings:
+            progress(instant)
             last = int(np.searchsorted(instants, instant))
             if last > first:
                 found = stores.read_with_times(store, definitions.services, {

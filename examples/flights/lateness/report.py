@@ -54,6 +54,21 @@ class Ticker:
         self._chances = []
 
 
+class Weeks:
+    """Says that another week has begun."""
+
+    WEEK = 7 * 86400
+
+    def __init__(self, out):
+        self._out = out
+        self._next = 0
+
+    def reached(self, instant):
+        if instant >= self._next:
+            self._out.line(f"at {local(instant):%d %B}")
+            self._next = instant + self.WEEK
+
+
 def show_check(out, replay):
     wrong = int((~replay.right).sum())
     nothing = np.isnan(replay.vectors).mean()
