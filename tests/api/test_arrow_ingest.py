@@ -1,5 +1,6 @@
 """Bulk loads as Arrow IPC streams: what pyarrow and pandas write is read as the same rows of NDJSON are."""
 
+import concurrent.futures
 import datetime
 import io
 import json
@@ -184,7 +185,7 @@ def test_ids_as_text(store, names, users, kind):
 
 
 def test_ids_as_numbers(store, names):
-    base = 10**6 * int(store.unique("").strip("_"))
+    base = 10**9 + 2 * int(store.unique("").strip("_"))
     for kind in (pa.int64(), pa.uint64(), pa.int32()):
         send(store, table(pa.array([base, base + 1], kind), **{names["int"]: [1, 2]}))
         assert values(store, [str(base), str(base + 1)], names["int"]) == [1, 2]
@@ -330,6 +331,21 @@ def test_the_body_is_never_held_whole(server, client, store):
     )
     assert counts(response)[:2] == (10000, 0)
     server.assert_rss_grew_less_than(64 << 20, before)
+
+
+def test_bad_rows_of_a_large_batch_give_others_their_turn(start_server, client_of):
+    """A million of them are a megabyte here: they are not all looked at in one go."""
+    server = start_server("--threads", "1")
+    loader, other = client_of(server), client_of(server)
+    rows = table(pa.nulls(1000000, pa.int8()))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert other.get("/health").status_code == 200
+        loading = pool.submit(send, Store(loader), rows, on_error="skip")
+        answered = 0
+        while not loading.done():
+            answered += other.get("/health").status_code == 200
+    assert counts(loading.result()) == (0, 1000000, 0, 0, 0)
+    assert answered >= 20
 
 
 # -- against NDJSON --------------------------------------------------------------------------------

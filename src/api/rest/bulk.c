@@ -20,7 +20,8 @@ struct chunk {
     struct ingest_record records[CHUNK_RECORDS];
     uint64_t lines[CHUNK_RECORDS];
     uint32_t count;
-    uint32_t first; /* records before it are done with */
+    uint32_t bad_count; /* rows that became no records: they took their time too */
+    uint32_t first;     /* records before it are done with */
 };
 
 struct bulk_error {
@@ -41,8 +42,9 @@ struct bulk {
     bool body_is_paused;
     bool rows_ended; /* nothing more is decoded: the end, or the error that ends it */
     bool was_answered;
-    bool is_waiting; /* for the registry, before the first row is decoded */
+    bool is_waiting; /* for the registry, before the first row is decoded; or for its next turn */
     struct registry_request look;
+    struct loop_task turn;
     struct error error; /* what ended it, unless code is OK */
     uint64_t bad_line;
     /* the answer's counts */
@@ -223,7 +225,16 @@ static void submit(struct bulk *bulk)
 
 static bool chunk_is_full(const struct chunk *chunk)
 {
-    return chunk->count == CHUNK_RECORDS || chunk->arena.held_bytes > CHUNK_BYTES;
+    return chunk->count + chunk->bad_count == CHUNK_RECORDS ||
+           chunk->arena.held_bytes > CHUNK_BYTES;
+}
+
+static void reset(struct chunk *chunk)
+{
+    arena_reset(&chunk->arena);
+    chunk->count = 0;
+    chunk->bad_count = 0;
+    chunk->first = 0;
 }
 
 /* Decodes until the chunk is full, the reader wants more, or the rows end. */
@@ -234,6 +245,8 @@ static void fill(struct bulk *bulk, struct chunk *chunk)
     int64_t now_us = online_now_us(service->online);
     struct error error;
     error_clear(&error);
+    if (chunk->count == 0) /* bad rows alone must not fill the chunk */
+        reset(chunk);
     while (!bulk->rows_ended && !bulk->reader_is_hungry && !chunk_is_full(chunk)) {
         uint64_t line = 0;
         switch (bulk_reader_next(bulk->reader, catalog, now_us, &chunk->arena,
@@ -244,8 +257,7 @@ static void fill(struct bulk *bulk, struct chunk *chunk)
         case BULK_BAD:
             reject_row(bulk, line, &error);
             error_clear(&error);
-            if (chunk->count == 0)
-                arena_reset(&chunk->arena); /* bad rows alone must not fill the chunk */
+            chunk->bad_count++;
             break;
         case BULK_NEED_MORE:
             bulk->reader_is_hungry = true;
@@ -258,13 +270,6 @@ static void fill(struct bulk *bulk, struct chunk *chunk)
             break;
         }
     }
-}
-
-static void reset(struct chunk *chunk)
-{
-    arena_reset(&chunk->arena);
-    chunk->count = 0;
-    chunk->first = 0;
 }
 
 static void set_paused(struct bulk *bulk, bool pause)
@@ -284,6 +289,13 @@ static void swap_chunks(struct bulk *bulk)
     bulk->writing = bulk->filling;
     bulk->filling = bulk->writing == &bulk->chunks[0] ? &bulk->chunks[1] : &bulk->chunks[0];
     reset(bulk->filling);
+}
+
+static void take_turn(struct loop_task *task)
+{
+    struct bulk *bulk = CONTAINER_OF(task, struct bulk, turn);
+    bulk->is_waiting = false;
+    bulk_advance(bulk);
 }
 
 /* Moves things on as far as they go: called with every piece and every chunk written. A store may be
@@ -310,8 +322,14 @@ static void bulk_advance(struct bulk *bulk)
         answer(bulk);
         return;
     }
-    /* Hungry: let the next piece come. Else both chunks are taken: the client has to wait. */
+    /* Hungry: let the next piece come. Else both chunks are taken, or there are many bad rows in what
+     * has come, and others have their turn: the client has to wait. */
     set_paused(bulk, !bulk->reader_is_hungry && !bulk->rows_ended);
+    if (!bulk->reader_is_hungry && !bulk->rows_ended && bulk->writing == NULL) {
+        bulk->is_waiting = true;
+        bulk->turn.run = take_turn;
+        loop_defer(bulk->exchange->loop, &bulk->turn);
+    }
 }
 
 static void on_body(struct http_exchange *exchange, str piece, bool last)
