@@ -16,7 +16,7 @@ struct arrow_width {
 };
 
 struct arrow_field {
-    str name; /* of a column; nested ones have none */
+    str name;             /* of a column; nested ones have none */
     enum arrow_type type; /* of the values, also where a dictionary holds them */
     struct arrow_width width;
     uint32_t per_second; /* timestamps; dates: 0 counts days, 1000 milliseconds */
