@@ -41,7 +41,7 @@ serve: all
 	build/featured serve
 
 test:
-	@scripts/setup build test
+	@scripts/setup build test example
 	@scripts/test
 
 unit: all
