@@ -167,6 +167,40 @@ def test_columns_of_another_type_than_the_feature(store, new_id):
         assert caught.value.ingested.rows_accepted == 0
 
 
+def test_objects_of_a_frame_stay_what_they_are(store, new_id):
+    """pyarrow alone would give every dict the keys of all, and make True of a list 1.0."""
+    objects = [{"x": 1}, {"y": [True, 2]}, {"y": [1.5]}, None]
+    ids = [new_id() for _ in objects]
+    store.ingest_many(pd.DataFrame({"entity_id": ids, "a_json": objects}))
+    assert [row["a_json"] for row in store.get_many(ids, ["a_json"])] == objects
+
+
+def test_periods_are_no_times(store, new_id):
+    frame = pd.DataFrame({"entity_id": [new_id()], "a_time": pd.period_range("2026-01", periods=1, freq="M")})
+    for rows in (frame, pa.Table.from_pandas(frame)):
+        with pytest.raises(TypeError, match="period"):
+            store.ingest_many(rows)
+
+
+def test_a_slice_of_views_is_sent_without_the_rest():
+    count = 20000
+    texts = pa.array(["y" * 100 + str(n) for n in range(count)], pa.string_view())
+    table = pa.table({"entity_id": [str(n) for n in range(count)], "a_text": texts})
+    parts, _ = _rows.parts_of(table, _rows.Layout(), 1000)
+    assert sum(len(part.content) for part in parts) < 2 * table.nbytes
+
+
+def test_times_of_arrow_in_a_frame(store, new_id):
+    column = pd.Series(pd.to_datetime(["2026-01-02T03:04:05Z"])).astype(
+        pd.ArrowDtype(pa.timestamp("us", "UTC"))
+    )
+    user = new_id()
+    store.ingest_many(pd.DataFrame({"entity_id": [user], "a_time": column}))
+    assert store.get(user, ["a_time"]) == {"a_time": "2026-01-02T03:04:05Z"}
+    with pytest.raises(ValueError, match="time zone"):
+        store.ingest_many(pd.DataFrame({"entity_id": [user], "a_time": column.dt.tz_localize(None)}))
+
+
 def test_parquet(store, tmp_path):
     path = tmp_path / "rows.parquet"
     data = frame([f"pq-{i}" for i in range(1000)], n=range(1000), other="not a feature", at=WHEN)

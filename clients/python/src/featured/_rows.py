@@ -180,7 +180,8 @@ def _pandas_parts(frame: pandas.DataFrame, layout: Layout, part_rows: int) -> It
     frame = frame[[layout.id, *([time] if time else []), *features]]
     for name in [*([time] if time else []), *features]:
         dtype = frame.dtypes[name]
-        if getattr(dtype, "kind", "") == "M" and getattr(dtype, "tz", None) is None:
+        kept_by_arrow = hasattr(dtype, "pyarrow_dtype")  # which is asked in its own words
+        if getattr(dtype, "kind", "") == "M" and getattr(dtype, "tz", None) is None and not kept_by_arrow:
             raise ValueError(_naive(name, f"df[{name!r}].dt.tz_localize('UTC')"))
     pa = _arrow_or_none()
     for at in range(0, len(frame), part_rows):
@@ -191,7 +192,8 @@ def _pandas_parts(frame: pandas.DataFrame, layout: Layout, part_rows: int) -> It
                 batch = pa.RecordBatch.from_pandas(piece, preserve_index=False)
             except (pa.ArrowException, TypeError, ValueError, OverflowError):
                 pass  # columns of mixed types: as Python objects, below
-        if batch is not None:
+        # Arrow gives every dict the keys of all of them: such columns go as the objects they are.
+        if batch is not None and all(_as_taken(column[:0]) is not None for column in batch.columns):
             yield from _arrow_parts([batch], layout, part_rows)
         else:
             yield from _pandas_ndjson(piece, layout, part_rows)
@@ -286,7 +288,11 @@ def _as_taken(column: Any) -> Any:
     import pyarrow as pa
 
     if isinstance(column.type, pa.BaseExtensionType):
+        if getattr(column.type, "extension_name", "").startswith("pandas."):
+            raise TypeError(f"{column.type} (periods, intervals) is no type of a feature: cast the column")
         column = column.storage
+    if str(column.type) == "string_view":
+        return column.cast(pa.large_string())  # a slice of views brings along all that they were cut from
     if pa.types.is_dictionary(column.type):
         # Sent with every part: only where that is shorter than the values themselves.
         if _is_text(column.type.value_type) and len(column.dictionary) <= len(column):
@@ -310,4 +316,4 @@ def _is_number(kind: Any) -> bool:
 
 
 def _is_text(kind: Any) -> bool:
-    return str(kind) in ("string", "large_string", "string_view")
+    return str(kind) in ("string", "large_string")
