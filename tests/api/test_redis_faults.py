@@ -44,9 +44,11 @@ class Behind:
         await_that(lambda: not self.is_ready() and self.metric("featured_redis_links_ready") == 0)
 
     def comes_back(self):
+        """By itself; each of its connections may have to find out that what it asked before is lost."""
         await_that(lambda: self.is_ready() and self.metric("featured_redis_links_ready") > 0)
         name = self.store.unique("user")
-        self.store.write(name, {"clicks": 1})
+        await_that(lambda: self.store.ingest(name, {"clicks": 1}).status_code == 200)
+        await_that(lambda: self.store.online(name, ["clicks"]).status_code == 200)
         assert self.store.read_one(name, "clicks") == 1
 
 
