@@ -139,6 +139,17 @@ def test_what_accept_means(store, users, columns, accept, is_tensor):
     assert response.content.startswith(b"\x93NUMPY") is is_tensor
 
 
+def test_accept_over_several_lines(connect, store):
+    """Says what one line with commas would."""
+    target = f"/features/online/u?feature_names={store.define('int')}"
+    lines = {("text/html", "application/x-npy"): "application/x-npy", ("application/x-npy;q=0.1", "*/*"): "application/json"}
+    for values, expected in lines.items():
+        connection = connect()
+        connection.send(request("GET", target, headers=[("Accept", value) for value in values]))
+        answer = connection.receive()
+        assert (answer.status, answer.headers["content-type"]) == (200, expected)
+
+
 def test_errors_are_json_all_the_same(store, users):
     response = store.batch(users, None, headers=NPY)
     assert response.status_code == 422

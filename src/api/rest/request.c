@@ -259,23 +259,34 @@ static unsigned range_fits(str range, str media_type)
                : 0;
 }
 
-unsigned api_accepts(const struct http_exchange *exchange, str media_type, bool exactly)
+/* What a line of ranges says, where it fits more closely than what was said before. */
+static void weigh(str ranges, str media_type, bool exactly, unsigned *best_fit, unsigned *quality)
 {
-    str rest = http_header_get(&exchange->request, STR("Accept"));
-    unsigned best_fit = 0;
-    unsigned quality = 0;
-    if (rest.len == 0)
-        return exactly ? 0 : 1000;
-    while (rest.len) {
+    while (ranges.len) {
         str parameters;
-        str range = str_trim(str_split(str_split(rest, ',', &rest), ';', &parameters));
+        str range = str_trim(str_split(str_split(ranges, ',', &ranges), ';', &parameters));
         unsigned fit = range_fits(range, media_type);
-        if (fit > best_fit && (!exactly || fit == 3)) {
-            best_fit = fit;
-            quality = quality_of(parameters);
+        if (fit > *best_fit && (!exactly || fit == 3)) {
+            *best_fit = fit;
+            *quality = quality_of(parameters);
         }
     }
-    return quality;
+}
+
+unsigned api_accepts(const struct http_exchange *exchange, str media_type, bool exactly)
+{
+    const struct http_request *request = &exchange->request;
+    unsigned best_fit = 0;
+    unsigned quality = 0;
+    bool any = false;
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        const struct http_header *header = &request->headers[i];
+        if (header->value.len == 0 || !str_eq_nocase(header->name, STR("Accept")))
+            continue;
+        any = true;
+        weigh(header->value, media_type, exactly, &best_fit, &quality);
+    }
+    return any || exactly ? quality : 1000;
 }
 
 status api_path_entity_id(const struct http_exchange *exchange, const char *name, str *out,
