@@ -337,7 +337,7 @@ static status take_feature(const struct arrow_reader *reader, const struct bulk_
     return taken;
 }
 
-static status check_row_bytes(size_t bytes, struct error *error)
+static status check_row_bytes(uint64_t bytes, struct error *error)
 {
     if (likely(bytes <= BULK_ROW_BYTES))
         return OK;
@@ -351,11 +351,16 @@ static status take_columns(const struct arrow_reader *reader, int64_t now_us, st
     const struct bulk_columns *columns = &reader->columns;
     struct ingest_cell *cell = record->cells;
     int64_t event_time_us = INGEST_EVENT_TIME_NOW;
-    size_t bytes = 0;
+    uint64_t bytes = 0;
+    uint64_t json_bytes = 0;
     for (uint32_t i = 0, field = 0; i < columns->count; i++) {
         const struct bulk_column *column = &columns->columns[i];
         const struct arrow_array *array = &reader->batch.arrays[field];
         if (likely(column->kind == BULK_COLUMN_FEATURE)) {
+            /* Many columns may refer to one long text, whose parsing takes time and memory. */
+            if (column->version->data_type == DATA_TYPE_JSON)
+                TRY(check_row_bytes(json_bytes += arrow_text_bytes(array, reader->batch_row),
+                                    error));
             TRY(take_feature(reader, column, array, arena, cell, error));
             bytes += value_bytes(&cell++->value);
             TRY(check_row_bytes(bytes, error));

@@ -480,6 +480,14 @@ status arrow_take_value(const struct arrow_array *array, uint64_t row,
     return OK;
 }
 
+uint64_t arrow_text_bytes(const struct arrow_array *array, uint64_t row)
+{
+    str text;
+    if (find(&array, &row) != PRESENT || !is_text(array->field->type))
+        return 0;
+    return load_text(array, row, &text) ? text.len : 0;
+}
+
 status arrow_take_id(const struct arrow_array *array, uint64_t row, char room[ARROW_ID_ROOM],
                      str *out, struct error *error)
 {

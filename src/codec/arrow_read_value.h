@@ -18,6 +18,9 @@ bool arrow_can_be_id(const struct arrow_field *field);
 MUST_CHECK status arrow_take_value(const struct arrow_array *array, uint64_t row,
                                    const struct value_target *target, struct value *out);
 
+/* How long the text is that stands there; 0 of all else. JSON becomes shorter when it is taken. */
+uint64_t arrow_text_bytes(const struct arrow_array *array, uint64_t row);
+
 /* Integers become decimal text. The text is a view of the batch, or of `room`. A null is empty. */
 #define ARROW_ID_ROOM 24
 MUST_CHECK status arrow_take_id(const struct arrow_array *array, uint64_t row,

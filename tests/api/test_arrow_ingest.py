@@ -348,6 +348,17 @@ def test_bad_rows_of_a_large_batch_give_others_their_turn(start_server, client_o
     assert answered >= 20
 
 
+def test_a_row_of_one_long_text_many_times_is_too_long(store):
+    """A dictionary holds it once; parsed, it would be there for each column."""
+    names = [store.define("json") for _ in range(8)]
+    text = pa.array([" " * (7 << 20) + "1"]).dictionary_encode()
+    good = table([store.unique("long")], **{names[0]: text, names[1]: text})
+    assert counts(send(store, good)) == (1, 0, 2, 0, 1)
+    response = send(store, table([store.unique("long")], **{name: text for name in names}))
+    assert counts(response)[:2] == (0, 1)
+    assert "longer than" in response.json()["detail"][0]["msg"]
+
+
 # -- against NDJSON --------------------------------------------------------------------------------
 
 
