@@ -83,6 +83,15 @@ def test_numpy(store, users):
         store.get_numpy(users, ["a_text"])
 
 
+def test_a_matrix_too_wide_to_be_named(store):
+    """The names of its columns have no place in a header."""
+    store.apply(Feature("wide_vector", "embedding", "user", dimension=8192))
+    store.ingest("wide", {"wide_vector": [0.5] * 8192})
+    values, columns = store.get_numpy(["wide"], ["wide_vector"])
+    assert (values.shape, columns) == ((1, 8192), [])
+    assert (values == 0.5).all()
+
+
 def test_a_new_version_is_typed_anew(store):
     store.register(Feature("moves", "int", "user"))
     store.ingest("mover", {"moves": 1})

@@ -40,7 +40,8 @@ Ids = Union[List[str], "numpy.ndarray[Any, Any]"]  # an array: of bytes
 
 class Matrix(NamedTuple):
     """`values`: shape (entities, columns), missing = NaN. `columns`: their names; an embedding of
-    dimension d has d of them, `emb[0]` to `emb[d-1]`."""
+    dimension d has d of them, `emb[0]` to `emb[d-1]`. Empty where they are too many for the server to name
+    (64 KiB): they come in the order asked for."""
 
     values: numpy.ndarray[Any, Any]
     columns: List[str]
@@ -208,7 +209,7 @@ def get_numpy(entity_ids: Iterable[EntityId], chosen: Selection, dtype: str) -> 
     ids = _as_they_go(entity_ids)
     answers = yield from _columns(ids, chosen, NPY, str(numpy.dtype(dtype)))
     parts = [numpy.load(io.BytesIO(answer.content), allow_pickle=False) for answer in answers]
-    columns = answers[0].headers["x-feature-names"]
+    columns = answers[0].headers.get("x-feature-names", "")
     values = parts[0] if len(parts) == 1 else numpy.concatenate(parts)
     return Matrix(values, [unquote(name) for name in columns.split(",")] if columns else [])
 
