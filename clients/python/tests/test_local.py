@@ -128,6 +128,7 @@ ENDINGS = {
 def test_ends_with_the_process(ending):
     program = f"""
         import os, signal, sys, time, featured
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell made this a job
         server = featured.start()
         print(server.url, os.getpid(), flush=True)
         sys.stdin.readline()
