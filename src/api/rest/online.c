@@ -132,6 +132,16 @@ void api_online_get(struct http_exchange *exchange)
         api_fail_unknown(exchange, &vectors->error);
 }
 
+static status refuse_query(const struct api_query *query, str name, struct error *error)
+{
+    if (!api_query_has(query, name))
+        return OK;
+    error_loc_name(error, STR("query"));
+    error_loc_name(error, name);
+    return error_set(error, STATUS_INVALID, "value_error",
+                     "With a JSON body the features are named there, not in the query");
+}
+
 /* {"entity_ids":[…],"feature_names":[…]} */
 static status batch_of_json(struct vectors *vectors, bool *strict)
 {
@@ -140,6 +150,8 @@ static status batch_of_json(struct vectors *vectors, bool *strict)
     struct json_batch_read body;
     struct error *error = &vectors->error;
     TRY(api_query_parse(exchange, "entity metadata dtype", &query, error));
+    TRY(refuse_query(&query, STR("feature_names"), error));
+    TRY(refuse_query(&query, STR("feature_service"), error));
     TRY(choose_answer(vectors, &query));
     TRY(json_decode_batch_read(exchange->request.body, query.strict, &exchange->arena, &body,
                                error));

@@ -12,6 +12,7 @@ enum redis_lane {
     REDIS_LANE_READ,  /* short answers that somebody waits for; may go to a replica if so configured */
     REDIS_LANE_WRITE, /* writes, and what is long: behind them no read has to wait */
 };
+#define REDIS_LANES 2
 
 enum redis_outcome {
     REDIS_ANSWERED, /* `reply` is what the server said, errors that are not ours to mend included */
