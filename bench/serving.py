@@ -16,8 +16,6 @@ CONNECTIONS = 64
 FEW = 10  # connections of the comparison with FastAPI
 ANSWER_SAMPLE = 50
 OURS, THROUGH_REDIS, FASTAPI, FEAST = "featured", "featured on Redis", "FastAPI + Redis", "Feast on Redis"
-# What deploy/docker-compose.yml gives to Redis: rows with their event times stay packed.
-AS_DEPLOYED = ("--hash-max-listpack-value", "4096")
 
 
 class Requests:
@@ -90,7 +88,7 @@ class Servers:
                             "featured")
         directory = self.bench.path("redis-shared")
         os.mkdir(directory)
-        redis = self.bench.started(peers.Redis(directory, *AS_DEPLOYED))
+        redis = self.bench.started(peers.Redis(directory))
         ours = self.bench.started(peers.Featured(
             self.bench.options.binary, self.bench.path("through-redis"), "--redis-url",
             f"redis://127.0.0.1:{redis.port}"))

@@ -239,7 +239,7 @@ def assert_serves_without_registry(store):
     ready = store.client.get("/ready")
     assert ready.status_code == 200 and "PostgreSQL" in ready.json()["registry"]
     assert not registry_up(store)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2.5  # a change that waits for PostgreSQL takes 3 s
 
 
 def assert_recovers(store, other):
