@@ -43,7 +43,8 @@ def backend(request):
 @pytest.fixture(autouse=True)
 def keyspaces():
     """Those of a test are given back after its servers have ended: these were made later."""
-    every = [backend.keyspaces for backend in server_module.chosen_backends() if backend.keyspaces]
+    stores = [backend.keyspaces for backend in server_module.chosen_backends() if backend.keyspaces]
+    every = [*stores, server_module.REGISTRIES]
     before = [set(keyspaces.used) for keyspaces in every]
     yield
     for keyspaces, kept in zip(every, before):

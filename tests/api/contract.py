@@ -181,7 +181,7 @@ class ContractClient(httpx.Client):
     """An httpx.Client whose every answer was checked."""
 
     def __init__(self, contract, **options):
-        super().__init__(timeout=20, trust_env=False, **options)
+        super().__init__(timeout=20, trust_env=False, verify=False, **options)
         self.contract = contract
 
     def send(self, request, **options):

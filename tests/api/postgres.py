@@ -118,9 +118,3 @@ class Postgres:
 def shared():
     """One for all tests that leave it as they found it."""
     return Postgres()
-
-
-@functools.cache
-def url_for(directory):
-    """A database of its own for the server with that directory, the same at each start."""
-    return shared().url(shared().create_database())

@@ -10,8 +10,7 @@ import signal
 import subprocess
 import time
 
-import postgres
-from keyspaces import Clusters, Databases, Keyspaces
+from keyspaces import Clusters, Keyspaces, PostgresDatabases, RedisDatabases
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READY = re.compile(r"^featured \S+ ready on (http://127\.0\.0\.1:(\d+))\s*$")
@@ -52,12 +51,13 @@ BACKENDS = {
     backend.name: backend
     for backend in (
         Backend("embedded"),
-        Backend("redis", "redis-server", Databases("redis-server")),
-        Backend("valkey", "valkey-server", Databases("valkey-server")),
+        Backend("redis", "redis-server", RedisDatabases("redis-server")),
+        Backend("valkey", "valkey-server", RedisDatabases("valkey-server")),
         Backend("cluster", "redis-server", Clusters()),
     )
 }
-
+# The database of each server's registry, where it is PostgreSQL.
+REGISTRIES = PostgresDatabases()
 
 # Random requests of each kind: schemathesis for an operation, a sixth of hypothesis for a property.
 EXAMPLES = int(os.environ.get("FEATURED_TEST_EXAMPLES", "25"))
@@ -92,7 +92,7 @@ class Server:
         if backend.keyspaces:
             self.environment |= PATIENT
         if chosen_registry() == "postgres" and "--database-url" not in flags:
-            self.environment["FEATURED_DATABASE_URL"] = postgres.url_for(self.directory)
+            self.environment["FEATURED_DATABASE_URL"] = REGISTRIES.url_for(self.directory)
         self.process = None
         self.url = self.port = None
         self.log_begin = 0

@@ -193,7 +193,7 @@ def test_kill_under_load_loses_nothing_acknowledged(start_server, client_of, pol
     sent = {}
 
     def write(writer, url, enough):
-        with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=20, trust_env=False, verify=False) as client:
             for i in range(1, 1000000):
                 body = {"entity_id": f"w{writer}_{i % 50}",
                         "features": [{"feature_name": name, "value": base + i}]}

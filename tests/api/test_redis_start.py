@@ -5,9 +5,8 @@ import re
 
 import pytest
 
-import postgres
 import redis_servers
-from server import BACKENDS, Server
+from server import BACKENDS, REGISTRIES, Server
 from store import Store
 
 pytestmark = pytest.mark.only_on("redis", "valkey", "cluster")
@@ -67,7 +66,7 @@ def test_values_in_redis_are_not_hidden(backend, servers, tmp_path):
 
 
 def test_with_both_elsewhere_there_is_no_directory(backend, servers, tmp_path):
-    flags = ("--database-url", postgres.url_for(tmp_path / "registry"))
+    flags = ("--database-url", REGISTRIES.url_for(tmp_path / "registry"))
     stores = []
     for name in ("a", "b"):
         url = stores[0][1].environment["FEATURED_REDIS_URL"] if stores else None

@@ -43,7 +43,7 @@ class Traffic:
         self.thread.join()
 
     def run(self):
-        with httpx.Client(base_url=self.url, timeout=self.timeout_s) as client:
+        with httpx.Client(base_url=self.url, timeout=self.timeout_s, verify=False) as client:
             while not self.ended.is_set():
                 try:
                     self.write(client)
