@@ -54,6 +54,11 @@ status error_set(struct error *error, enum status_code code, const char *type, c
     return status_of(code);
 }
 
+status error_no_memory(struct error *error)
+{
+    return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+}
+
 /* Each part is one kind byte, two length bytes, then its bytes. */
 static void loc_append(struct error *error, char kind, const void *data, size_t len)
 {

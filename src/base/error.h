@@ -26,6 +26,8 @@ void error_clear(struct error *error);
  * valid UTF-8 whatever is in it: where it would not be, all beyond ASCII is shown as `?`. */
 status error_set(struct error *error, enum status_code code, const char *type, const char *format,
                  ...) PRINTF_LIKE(4, 5);
+/* OUT_OF_MEMORY, of whoever could not get what a request needs. */
+status error_no_memory(struct error *error);
 
 /* Where in the input: ["body","features",0,"value"] is built by one call per part, in order. */
 void error_loc_name(struct error *error, str name);

@@ -60,14 +60,14 @@ static status expect_dictionary(struct arrow_reader *reader, const struct arrow_
         return OK;
     struct arrow_dictionary *dictionary = memory_alloc_zero(sizeof(*dictionary));
     if (dictionary == NULL)
-        return json_no_memory(error);
+        return error_no_memory(error);
     dictionary->id = field->dictionary_id;
     dictionary->field = field;
     dictionary->next = reader->dictionaries;
     reader->dictionaries = dictionary;
     return hash_map_put(&reader->by_id, id_key(&dictionary->id), dictionary)
                ? OK
-               : json_no_memory(error);
+               : error_no_memory(error);
 }
 
 static status wrong_column(const struct arrow_field *field, const char *wanted, struct error *error)
@@ -121,7 +121,7 @@ static status open_columns(struct arrow_reader *reader, struct error *error)
     struct arrow_schema *schema = &reader->schema;
     str *names = arena_alloc_array(&schema->arena, schema->column_count, sizeof(*names));
     if (names == NULL)
-        return json_no_memory(error);
+        return error_no_memory(error);
     for (uint32_t i = 0, column = 0; i < schema->field_count; i = schema->fields[i].end)
         names[column++] = schema->fields[i].name;
     TRY(bulk_columns_open(&reader->columns, names, schema->column_count, error));
@@ -173,7 +173,7 @@ static status keep_body(struct arrow_reader *reader, struct arrow_dictionary *di
     memory_free(dictionary->body);
     dictionary->body = memory_alloc(message->body.len);
     if (dictionary->body == NULL)
-        return json_no_memory(error);
+        return error_no_memory(error);
     if (message->body.len)
         memcpy(dictionary->body, message->body.data, message->body.len);
     message->body.data = dictionary->body;
@@ -383,7 +383,7 @@ static enum bulk_next take_row(struct arrow_reader *reader, int64_t now_us, stru
     locate(error, "line", ++reader->row);
     record.cells = arena_alloc(arena, record.cell_count * sizeof(*record.cells));
     status taken =
-        record.cells ? take_columns(reader, now_us, arena, &record, error) : json_no_memory(error);
+        record.cells ? take_columns(reader, now_us, arena, &record, error) : error_no_memory(error);
     reader->batch_row++;
     if (unlikely(!status_is_ok(taken)))
         return taken.code == STATUS_OUT_OF_MEMORY ? BULK_FATAL : BULK_BAD;

@@ -222,7 +222,7 @@ static status cursor_init(struct cursor *cursor, struct arrow_batch *batch,
         return OK;
     str *grown = memory_realloc(batch->blocks, blocks * sizeof(*grown));
     if (grown == NULL)
-        return json_no_memory(error);
+        return error_no_memory(error);
     batch->blocks = grown;
     batch->block_capacity = blocks;
     return OK;
@@ -268,7 +268,7 @@ status arrow_batch_read(struct arrow_batch *batch, const struct arrow_schema *sc
     if (batch->arrays == NULL)
         batch->arrays = memory_alloc_array(schema->field_count, sizeof(*batch->arrays));
     if (batch->arrays == NULL)
-        return json_no_memory(error);
+        return error_no_memory(error);
     batch->length = 0;
     TRY(cursor_init(&cursor, batch, message, &message->header, error));
     uint64_t length = batch->length;
@@ -305,7 +305,7 @@ status arrow_batch_read_dictionary(struct arrow_batch *batch, const struct arrow
     if (batch->arrays == NULL)
         batch->arrays = memory_alloc_array(1, sizeof(*batch->arrays));
     if (batch->arrays == NULL)
-        return json_no_memory(error);
+        return error_no_memory(error);
     TRY(cursor_init(&cursor, batch, message, &table, error));
     *batch->arrays = (struct arrow_array){.field = field};
     take_column(&cursor, batch->arrays);

@@ -47,7 +47,7 @@ static bool read_int_width(const struct flatbuffer_table *type, struct arrow_wid
     return bits == 8 || bits == 16 || bits == 32 || bits == 64;
 }
 
-static bool is_list(const struct arrow_field *field)
+bool arrow_is_list(const struct arrow_field *field)
 {
     return field->type == ARROW_LIST || field->type == ARROW_LARGE_LIST ||
            field->type == ARROW_FIXED_SIZE_LIST;
@@ -95,7 +95,7 @@ static status read_name(struct arrow_schema *schema, struct arrow_field *field,
     schema->name_bytes += name.len;
     if (schema->name_bytes > table->buffer->bytes.len)
         return arrow_damaged(error, "the columns of the schema share their names");
-    return arena_copy_str(&schema->arena, name, &field->name) ? OK : json_no_memory(error);
+    return arena_copy_str(&schema->arena, name, &field->name) ? OK : error_no_memory(error);
 }
 
 static status read_field(struct arrow_field *field, const struct flatbuffer_table *table,
@@ -131,14 +131,14 @@ static status read_fields(struct arrow_schema *schema, const struct flatbuffer_v
                              "the schema has more than %u fields", ARROW_FIELDS_MAX);
         struct arrow_field *field = add(schema);
         if (field == NULL)
-            return json_no_memory(error);
+            return error_no_memory(error);
         TRY(read_field(field, &table, error));
         if (depth == 1)
             TRY(read_name(schema, field, &table, error));
         /* What is nested under a dictionary is in its batches only. */
         if (!field->has_dictionary) {
             struct flatbuffer_vector children = flatbuffer_vector(&table, FIELD_CHILDREN, 4);
-            if (is_list(field) && children.count != 1)
+            if (arrow_is_list(field) && children.count != 1)
                 return arrow_damaged(error, "the schema has a list of nothing");
             TRY(read_fields(schema, &children, depth + 1, error));
         }
@@ -205,7 +205,7 @@ void arrow_type_text(const struct arrow_field *field, char out[ARROW_TYPE_TEXT_M
     int len =
         snprintf(out, ARROW_TYPE_TEXT_MAX, "%s%s", field->has_dictionary ? "dictionary of " : "",
                  is_number ? width_name(field) : NAMES[field->type]);
-    if (is_list(field) && !field->has_dictionary)
+    if (arrow_is_list(field) && !field->has_dictionary)
         snprintf(out + len, ARROW_TYPE_TEXT_MAX - (size_t)len, " of %s",
                  field[1].type == ARROW_INT || field[1].type == ARROW_FLOAT ? width_name(&field[1])
                                                                             : NAMES[field[1].type]);

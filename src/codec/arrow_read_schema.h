@@ -43,6 +43,7 @@ void arrow_schema_fini(struct arrow_schema *schema);
 /* Only once, from a message of type ARROW_SCHEMA. */
 MUST_CHECK status arrow_schema_read(struct arrow_schema *schema,
                                     const struct arrow_message *message, struct error *error);
+bool arrow_is_list(const struct arrow_field *field); /* a dictionary's values, if it has one */
 /* "int32", "list of float", "dictionary of string" */
 #define ARROW_TYPE_TEXT_MAX 64
 void arrow_type_text(const struct arrow_field *field, char out[ARROW_TYPE_TEXT_MAX]);

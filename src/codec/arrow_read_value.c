@@ -37,17 +37,11 @@ static bool is_number(const struct arrow_field *field)
     return field->type == ARROW_INT || (field->type == ARROW_FLOAT && field->width.bytes >= 4);
 }
 
-static bool is_list(const struct arrow_field *field)
-{
-    return field->type == ARROW_LIST || field->type == ARROW_LARGE_LIST ||
-           field->type == ARROW_FIXED_SIZE_LIST;
-}
-
 bool arrow_is_readable(const struct arrow_field *field)
 {
     if (field->has_dictionary)
         return is_text(field->type);
-    if (is_list(field))
+    if (arrow_is_list(field))
         return is_number(&field[1]) && !field[1].has_dictionary;
     return is_number(field) || is_text(field->type) || is_time(field->type) ||
            field->type == ARROW_BOOL || field->type == ARROW_NULL;
@@ -68,7 +62,7 @@ bool arrow_can_become(const struct arrow_field *field, enum data_type type)
     case DATA_TYPE_TIMESTAMP:
         return is_time(field->type) || is_text(field->type) || field->type == ARROW_INT;
     case DATA_TYPE_EMBEDDING:
-        return is_list(field);
+        return arrow_is_list(field);
     case DATA_TYPE_JSON:
     case DATA_TYPE_COUNT:
     default:
@@ -253,7 +247,7 @@ static status take_string(const struct arrow_array *array, uint64_t row,
     TRY(value_take_text(target, text, out));
     if (!str_is_utf8(text))
         return value_not_utf8(target);
-    return arena_copy_str(target->arena, text, &out->text) ? OK : json_no_memory(target->error);
+    return arena_copy_str(target->arena, text, &out->text) ? OK : error_no_memory(target->error);
 }
 
 /* Microseconds in the bounds of base/clock.h, of `per_second` units; what is finer is cut off. */
@@ -335,7 +329,7 @@ static status take_embedding(const struct arrow_array *array, uint64_t row,
     uint32_t dimension = (uint32_t)(end - start);
     float *data = arena_alloc(target->arena, dimension * sizeof(*data));
     if (data == NULL)
-        return json_no_memory(target->error);
+        return error_no_memory(target->error);
     for (uint32_t i = 0; i < dimension; i++)
         TRY(take_component(array->items, start + i, i, target, &data[i]));
     out->embedding = (struct value_embedding){data, dimension};
@@ -414,14 +408,14 @@ static status take_json(const struct arrow_array *array, uint64_t row,
         return load_text(array, row, &text) ? take_json_text(text, target, out)
                                             : damaged(target->error);
     buffer_init(&buffer, SIZE_MAX);
-    status taken = is_list(array->field) ? append_list(&buffer, array, row, target)
+    status taken = arrow_is_list(array->field) ? append_list(&buffer, array, row, target)
                                          : append_json(&buffer, array, row, target);
     if (status_is_ok(taken) && buffer.failed)
-        taken = json_no_memory(target->error);
+        taken = error_no_memory(target->error);
     if (status_is_ok(taken))
         taken = value_take_text(target, buffer_str(&buffer), out);
     if (status_is_ok(taken) && !arena_copy_str(target->arena, buffer_str(&buffer), &out->text))
-        taken = json_no_memory(target->error);
+        taken = error_no_memory(target->error);
     buffer_fini(&buffer);
     return taken;
 }

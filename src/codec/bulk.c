@@ -141,7 +141,7 @@ static enum bulk_next row_too_long(struct bulk_reader *reader, struct error *err
 static enum bulk_next no_memory(struct bulk_reader *reader, struct error *error)
 {
     begin_error(error, reader->line);
-    (void)error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+    (void)error_no_memory(error);
     return fatal(reader);
 }
 

@@ -68,7 +68,7 @@ static status take_name(struct bulk_columns *columns, struct hash_map *seen,
                         struct bulk_column *column, str name, struct error *error)
 {
     if (!arena_copy_str(&columns->arena, name, &column->name))
-        return json_no_memory(error);
+        return error_no_memory(error);
     if (hash_map_get(seen, column->name)) {
         error_loc_name(error, column->name);
         return error_set(error, STATUS_INVALID, "value_error",
@@ -76,7 +76,7 @@ static status take_name(struct bulk_columns *columns, struct hash_map *seen,
                          STR_ARG(column->name));
     }
     if (!hash_map_put(seen, column->name, column))
-        return json_no_memory(error);
+        return error_no_memory(error);
     column->kind = kind_of(columns, column->name);
     columns->feature_count += column->kind == BULK_COLUMN_FEATURE;
     return OK;
@@ -100,7 +100,7 @@ status bulk_columns_open(struct bulk_columns *columns, const str *names, uint32_
                          count, BULK_COLUMNS_MAX);
     columns->columns = arena_alloc_array(&columns->arena, count, sizeof(*columns->columns));
     if (columns->columns == NULL)
-        return json_no_memory(error);
+        return error_no_memory(error);
     columns->count = count;
     hash_map_init(&seen);
     status taken = take_names(columns, names, &seen, error);
@@ -152,7 +152,7 @@ status bulk_columns_take_id(const struct bulk_columns *columns, str text, struct
         return error_set(error, STATUS_INVALID, "string_unicode", "%.*s must be UTF-8",
                          STR_ARG(columns->id_name));
     }
-    return arena_copy_str(arena, text, out) ? OK : json_no_memory(error);
+    return arena_copy_str(arena, text, out) ? OK : error_no_memory(error);
 }
 
 status bulk_columns_check_time(const struct bulk_columns *columns, int64_t time_us, int64_t now_us,

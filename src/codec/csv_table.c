@@ -14,7 +14,7 @@ status csv_table_open(struct bulk_columns *columns, char *row, struct csv_scanne
     uint32_t stored = fields->count < BULK_COLUMNS_MAX ? fields->count : BULK_COLUMNS_MAX;
     str *names = arena_alloc_array(&columns->arena, stored, sizeof(*names));
     if (names == NULL)
-        return json_no_memory(error);
+        return error_no_memory(error);
     for (uint32_t i = 0; i < stored; i++)
         names[i] = csv_field_text(row, &fields->fields[i]);
     return bulk_columns_open(columns, names, fields->count, error);
@@ -85,7 +85,7 @@ status csv_table_record(const struct bulk_columns *columns, char *row, struct cs
                          columns->count);
     record.cells = arena_alloc(arena, columns->feature_count * sizeof(*record.cells));
     if (record.cells == NULL)
-        return json_no_memory(error);
+        return error_no_memory(error);
     TRY(read_fields(columns, row, fields, now_us, arena, &record, error));
     *out = record;
     return OK;

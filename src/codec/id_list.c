@@ -30,11 +30,6 @@ static void begin_loc(struct error *error)
     error_loc_name(error, STR("body"));
 }
 
-static status no_memory(struct error *error)
-{
-    return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
-}
-
 static status not_utf8(struct error *error, uint64_t index)
 {
     return error_set(error, STATUS_MALFORMED, "string_unicode",
@@ -105,7 +100,7 @@ status id_list_from_lines(str body, struct arena *arena, struct id_list *out, st
     uint32_t count = (uint32_t)lines;
     str *ids = arena_alloc(arena, ((size_t)count + 1) * sizeof(*ids));
     if (ids == NULL)
-        return no_memory(error);
+        return error_no_memory(error);
     split_lines(body, ids, count);
     TRY(check_utf8(ids, count, body, error));
     TRY(id_list_check(ids, count, MEMBER, error));
@@ -161,7 +156,7 @@ static status take_text(str data, size_t width, struct arena *arena, str *ids, u
 {
     char *at = arena_alloc(arena, data.len + 1);
     if (at == NULL)
-        return no_memory(error);
+        return error_no_memory(error);
     for (uint32_t i = 0; i < count; i++) {
         size_t first = i * width;
         size_t len = width;
@@ -228,7 +223,7 @@ status id_list_from_npy(str body, struct arena *arena, struct id_list *out, stru
     uint32_t count = (uint32_t)array.shape[0];
     str *ids = arena_alloc(arena, ((size_t)count + 1) * sizeof(*ids));
     if (ids == NULL)
-        return no_memory(error);
+        return error_no_memory(error);
     if (character_bytes == UCS4_BYTES) {
         TRY(take_text(array.data, width, arena, ids, count, error));
     } else {

@@ -33,7 +33,7 @@ static status collect_unknown(const struct body *body, yyjson_val *root,
         count += !is_known(body, json_text(key));
     str *names = arena_alloc(body->arena, count * sizeof(*names));
     if (names == NULL)
-        return json_no_memory(body->error);
+        return error_no_memory(body->error);
     *unknown = (struct json_unknown){names, count};
     members = yyjson_obj_iter_with(root);
     for (yyjson_val *key; (key = yyjson_obj_iter_next(&members)) != NULL;) {
@@ -135,7 +135,7 @@ static status take_number(const struct body *body, yyjson_val *value, const char
     if (result == NUMBER_OK)
         return OK;
     if (result == NUMBER_NO_MEMORY)
-        return json_no_memory(body->error);
+        return error_no_memory(body->error);
     error_loc_name(body->error, str_from_cstr(name));
     return error_set(body->error, STATUS_INVALID, "finite_number", "%s must be a finite number",
                      name);
@@ -152,7 +152,7 @@ static status take_tags(const struct body *body, yyjson_val *value, str *out)
     if (result == JSON_MINIFY_OK)
         return OK;
     if (result == JSON_MINIFY_NO_MEMORY)
-        return json_no_memory(body->error);
+        return error_no_memory(body->error);
     error_loc_name(body->error, STR("tags"));
     if (result == JSON_MINIFY_DEEP)
         return error_set(body->error, STATUS_INVALID, "value_error",

@@ -63,12 +63,6 @@ static bool has_bom(str text)
     return str_starts_with(text, STR("\xEF\xBB\xBF"));
 }
 
-status json_no_memory(struct error *error)
-{
-    return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory",
-                     "not enough memory for this request");
-}
-
 static status nothing_to_read(struct error *error)
 {
     return error_set(error, STATUS_MALFORMED, "json_invalid",
@@ -95,7 +89,7 @@ status json_parse(str text, struct arena *arena, yyjson_val **root, struct error
         return error_set(error, STATUS_TOO_LARGE, "too_large",
                          "the JSON holds more values than one request may have");
     if (problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
-        return json_no_memory(error);
+        return error_no_memory(error);
     if (problem.code == YYJSON_READ_ERROR_EMPTY_CONTENT)
         return nothing_to_read(error);
     return error_set(error, STATUS_MALFORMED, "json_invalid", "malformed JSON at byte %zu: %s",
@@ -208,7 +202,7 @@ status json_take_strings(yyjson_val *array, const char *name, uint32_t limit, st
     }
     str *texts = arena_alloc(arena, yyjson_arr_size(array) * sizeof(*texts));
     if (texts == NULL)
-        return json_no_memory(error);
+        return error_no_memory(error);
     yyjson_arr_iter items = yyjson_arr_iter_with(array);
     uint32_t filled = 0;
     for (yyjson_val *item; (item = yyjson_arr_iter_next(&items)) != NULL; filled++) {

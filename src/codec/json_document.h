@@ -42,7 +42,6 @@ MUST_CHECK status json_take_members(yyjson_val *object, const str *names, uint32
 status json_missing(struct error *error, const char *name);
 status json_wrong_kind(struct error *error, const char *type, const char *name,
                        const char *expected, yyjson_val *value);
-status json_no_memory(struct error *error);
 
 /* A string member; `required`, or else NULL and null leave *out empty. */
 MUST_CHECK status json_take_string(yyjson_val *value, const char *name, bool required, str *out,

@@ -92,7 +92,7 @@ static status make_room(struct decoder *decoder, size_t count)
     decoder->record.cells = arena_alloc(decoder->arena, count * sizeof(*decoder->record.cells));
     decoder->pending = arena_alloc(decoder->arena, count * sizeof(*decoder->pending));
     if (decoder->record.cells == NULL || decoder->pending == NULL)
-        return json_no_memory(decoder->error);
+        return error_no_memory(decoder->error);
     return OK;
 }
 

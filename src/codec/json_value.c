@@ -31,7 +31,7 @@ static status decode_json(const struct value_target *target, yyjson_val *json, s
                          STR_ARG(target->name));
     case JSON_MINIFY_NO_MEMORY:
     default:
-        return json_no_memory(target->error);
+        return error_no_memory(target->error);
     }
 }
 
@@ -47,7 +47,7 @@ static status decode_component(const struct value_target *target, yyjson_val *js
         return OK;
     }
     if (result == NUMBER_NO_MEMORY)
-        return json_no_memory(target->error);
+        return error_no_memory(target->error);
     if (result == NUMBER_MALFORMED)
         return value_component_missing(target, index, json_kind(json));
     return value_component_not_finite(target, index);
@@ -60,7 +60,7 @@ static status decode_embedding(const struct value_target *target, yyjson_val *js
     TRY(value_check_dimension(target, dimension));
     float *data = arena_alloc(target->arena, dimension * sizeof(*data));
     if (data == NULL)
-        return json_no_memory(target->error);
+        return error_no_memory(target->error);
     yyjson_arr_iter items = yyjson_arr_iter_with(json);
     for (uint32_t i = 0; i < dimension; i++)
         TRY(decode_component(target, yyjson_arr_iter_next(&items), i, &data[i]));
@@ -129,7 +129,7 @@ static status csv_decode_string(const struct value_target *target, str field, st
     TRY(value_take_text(target, field, out));
     if (!str_is_utf8(field))
         return value_not_utf8(target);
-    return arena_copy_str(target->arena, field, &out->text) ? OK : json_no_memory(target->error);
+    return arena_copy_str(target->arena, field, &out->text) ? OK : error_no_memory(target->error);
 }
 
 status json_decode_value_text(str text, const struct value_target *target, struct value *out)
@@ -137,7 +137,7 @@ status json_decode_value_text(str text, const struct value_target *target, struc
     yyjson_val *json;
     status parsed = json_parse(text, target->arena, &json, NULL);
     if (parsed.code == STATUS_OUT_OF_MEMORY)
-        return json_no_memory(target->error);
+        return error_no_memory(target->error);
     if (!status_is_ok(parsed))
         return error_set(target->error, STATUS_INVALID, "json_invalid",
                          "the value of '%.*s' must be JSON", STR_ARG(target->name));

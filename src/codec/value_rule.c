@@ -33,7 +33,7 @@ status value_number_error(const struct value_target *target, enum number_result 
     bool is_int = target->version->data_type == DATA_TYPE_INT;
     switch (result) {
     case NUMBER_NO_MEMORY:
-        return json_no_memory(target->error);
+        return error_no_memory(target->error);
     case NUMBER_FRACTION:
         return error_set(target->error, STATUS_INVALID, "int_from_float",
                          "the value of '%.*s' must be a whole number", STR_ARG(target->name));

@@ -154,7 +154,7 @@ static status open_segments(struct backup *backup, bool *vanished)
     struct source *sources =
         memory_realloc(backup->sources, (backup->source_count + count + 1) * sizeof(*sources));
     if (sources == NULL)
-        result = error_set(backup->error, STATUS_OUT_OF_MEMORY, "out_of_memory", "out of memory");
+        result = error_no_memory(backup->error);
     else
         backup->sources = sources;
     for (uint32_t i = 0; i < count && status_is_ok(result) && !*vanished; i++)
@@ -171,7 +171,7 @@ static status open_once(struct backup *backup, bool *vanished)
     TRY(newest_snapshot(backup, &lsn, &has_snapshot));
     backup->sources = memory_realloc(backup->sources, sizeof(*backup->sources));
     if (backup->sources == NULL)
-        return error_set(backup->error, STATUS_OUT_OF_MEMORY, "out_of_memory", "out of memory");
+        return error_no_memory(backup->error);
     if (has_snapshot)
         TRY(open_source(backup, LOG_SNAPSHOT_FOLDER, LOG_SNAPSHOT_SUFFIX, lsn, vanished));
     if (!*vanished)
@@ -390,9 +390,7 @@ static status prepare(struct backup *backup)
     backup->in_use = data_dir_is_in_use(backup->options->data, holder);
     TRY(check_target(backup));
     backup->piece = memory_alloc(PIECE_BYTES);
-    return backup->piece
-               ? OK
-               : error_set(backup->error, STATUS_OUT_OF_MEMORY, "out_of_memory", "out of memory");
+    return backup->piece ? OK : error_no_memory(backup->error);
 }
 
 static status make(struct backup *backup, struct data_check *out)

@@ -171,7 +171,7 @@ static status add_all_named(struct target_list *targets, const struct catalog *c
             continue;
         result = add_named(targets, catalog, names[i], entity, error);
         if (status_is_ok(result) && !hash_map_put(&seen, names[i], targets))
-            result = error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+            result = error_no_memory(error);
     }
     hash_map_fini(&seen);
     return result;
@@ -213,7 +213,7 @@ status ingest_erase_submit(struct ingest_erase *erase, struct service *service,
     targets.items =
         arena_alloc(arena, targets_needed(catalog, names, name_count) * sizeof(*targets.items));
     if (targets.items == NULL)
-        return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
+        return error_no_memory(error);
     TRY(add_targets(&targets, catalog, entity, names, name_count, error));
     erase->done = done;
     erase->user = user;

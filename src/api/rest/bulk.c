@@ -416,7 +416,7 @@ static status bulk_start(struct bulk *bulk)
                         &options.column_count, error));
     bulk->reader = bulk_reader_create(&options);
     if (bulk->reader == NULL)
-        return api_out_of_memory(error);
+        return error_no_memory(error);
     return OK;
 }
 

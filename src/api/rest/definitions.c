@@ -168,7 +168,7 @@ static status prepare_delete(struct change *change)
     if (feature == NULL)
         return not_found(&change->error);
     if (!arena_copy_str(&exchange->arena, feature->definition.name, &change->name))
-        return api_out_of_memory(&change->error);
+        return error_no_memory(&change->error);
     change->request.operation = REGISTRY_DELETE_FEATURE;
     return OK;
 }
@@ -199,7 +199,7 @@ static status describe_features(struct listing *listing, void (*done)(struct des
     listing->describe.version_ids = listing->version_ids;
     if (!status_is_ok(describe_submit(&listing->describe, api_of(exchange)->service,
                                       &exchange->arena, exchange->loop, done, listing)))
-        return api_out_of_memory(&listing->error);
+        return error_no_memory(&listing->error);
     return OK;
 }
 
@@ -229,7 +229,7 @@ static void shown(struct describe *describe)
                 : NULL;
     if (statistics == NULL) {
         if (feature)
-            api_out_of_memory(&listing->error);
+            error_no_memory(&listing->error);
         else
             not_found(&listing->error);
         api_fail(exchange, &listing->error);
@@ -253,7 +253,7 @@ static status show(struct listing *listing)
     listing->version_ids = arena_alloc_array(&exchange->arena, feature->version_count,
                                              sizeof(*listing->version_ids));
     if (listing->version_ids == NULL)
-        return api_out_of_memory(&listing->error);
+        return error_no_memory(&listing->error);
     for (uint32_t i = 0; i < feature->version_count; i++)
         listing->version_ids[i] = feature->versions[i].id;
     listing->describe.count = feature->version_count;
@@ -397,7 +397,7 @@ static status list(struct listing *listing)
     listing->version_ids =
         arena_alloc_array(&exchange->arena, catalog->feature_count, sizeof(uint64_t));
     if (listing->feature_ids == NULL || listing->version_ids == NULL)
-        return api_out_of_memory(&listing->error);
+        return error_no_memory(&listing->error);
     for (uint32_t i = 0; i < catalog->feature_count; i++) {
         const struct catalog_feature *feature = catalog->features[i];
         if (!filter_fits(&filter, feature))

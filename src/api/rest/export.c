@@ -30,11 +30,11 @@ static status prepare_keys(struct export_state *state)
     state->keys =
         arena_alloc_array(retrieve->arena, retrieve->column_count + 1, sizeof(*state->keys));
     if (state->keys == NULL)
-        return api_out_of_memory(&state->error);
+        return error_no_memory(&state->error);
     for (uint32_t c = 0; c < retrieve->column_count; c++) {
         if (!status_is_ok(json_encode_export_key(retrieve->arena, retrieve->columns[c].name,
                                                  &state->keys[c])))
-            return api_out_of_memory(&state->error);
+            return error_no_memory(&state->error);
     }
     return OK;
 }

@@ -59,7 +59,7 @@ static void changed(struct registry_request *request)
         return;
     }
     if (!describe_written(change, &written)) {
-        api_out_of_memory(&change->error);
+        error_no_memory(&change->error);
         api_fail(change->exchange, &change->error);
         return;
     }
@@ -79,7 +79,7 @@ static status decode(struct service_change *change, str name)
     change->request.service = &change->definition;
     change->request.member_versions =
         arena_alloc_array(&exchange->arena, change->definition.feature_count, sizeof(uint32_t));
-    return change->request.member_versions ? OK : api_out_of_memory(&change->error);
+    return change->request.member_versions ? OK : error_no_memory(&change->error);
 }
 
 static void submit_definition(struct http_exchange *exchange, enum registry_operation operation,

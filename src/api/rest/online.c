@@ -108,7 +108,7 @@ static status online_get(struct http_exchange *exchange, struct vectors *vectors
     struct error *error = &vectors->error;
     str *id = arena_alloc(&exchange->arena, sizeof(*id));
     if (id == NULL)
-        return api_out_of_memory(error);
+        return error_no_memory(error);
     TRY(api_query_parse(exchange, "feature_names feature_service entity metadata dtype", &query,
                         error));
     TRY(choose_answer(vectors, &query));
@@ -238,7 +238,7 @@ static status user_get(struct http_exchange *exchange, struct vectors *vectors)
     str *id = arena_alloc(&exchange->arena, sizeof(*id));
     struct error *error = &vectors->error;
     if (id == NULL)
-        return api_out_of_memory(error);
+        return error_no_memory(error);
     TRY(api_query_parse(exchange, "entity metadata", &query, error));
     TRY(api_query_bool(&query, STR("metadata"), &vectors->json.metadata, error));
     TRY(api_path_entity_id(exchange, "user_id", id, error));

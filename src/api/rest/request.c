@@ -12,11 +12,6 @@ struct error *api_error(struct http_exchange *exchange)
     return error;
 }
 
-status api_out_of_memory(struct error *error)
-{
-    return error_set(error, STATUS_OUT_OF_MEMORY, "out_of_memory", "not enough memory");
-}
-
 void *api_state(struct http_exchange *exchange, size_t size)
 {
     void *state = arena_alloc_zero(&exchange->arena, size);
@@ -185,7 +180,7 @@ status api_query_names(const struct api_query *query, str name, struct arena *ar
         return refuse_names(name, error, "too_long", "More names than one request may hold");
     str *names = arena_alloc(arena, ((size_t)capacity + 1) * sizeof(*names));
     if (names == NULL)
-        return api_out_of_memory(error);
+        return error_no_memory(error);
     str *at = names;
     for (uint32_t i = 0; i < query->count; i++) {
         if (str_eq(query->items[i].name, name) && query->items[i].value.len > 0 &&

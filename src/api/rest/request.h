@@ -51,8 +51,6 @@ MUST_CHECK status api_path_entity_id(const struct http_exchange *exchange, const
 struct error *api_error(struct http_exchange *exchange);
 /* A zeroed block of request memory for a handler's state; NULL: the request was answered 503. */
 void *api_state(struct http_exchange *exchange, size_t size);
-/* OUT_OF_MEMORY, for a handler that could not get what it needs. */
-status api_out_of_memory(struct error *error);
 void api_fail(struct http_exchange *exchange, const struct error *error);
 /* Before a name is answered as unknown: another server may have registered it a moment ago. True:
  * the registry is asked, and then the handler is called once more, from its beginning. False: it

@@ -363,7 +363,7 @@ void vectors_answer(struct vectors *vectors, bool strict)
     status prepared = prepare(vectors, strict);
     if (!status_is_ok(prepared)) {
         if (vectors->error.code == STATUS_OK)
-            error_set(&vectors->error, prepared.code, "out_of_memory", "not enough memory");
+            error_no_memory(&vectors->error);
         api_fail_unknown(exchange, &vectors->error);
     } else if (!vectors->is_array) {
         retrieve_slice(&vectors->retrieve, vectors->entity_ids, 1, answer_one, vectors,

@@ -21,7 +21,6 @@ static void fill(struct api_fixture *f)
     fixture_add(f->engine, "user", DATA_TYPE_FLOAT, 0);
     fixture_add(f->engine, "user", DATA_TYPE_STRING, 0);
     fixture_add(f->engine, "driver", DATA_TYPE_INT, 0);
-    f->engine->features[4].dimension = 2;
     fixture_add(f->engine, "user", DATA_TYPE_EMBEDDING, 0);
     for (uint32_t i = 0; i < 300; i++) {
         struct value real = {.type = DATA_TYPE_FLOAT, .real = i / 2.0};
