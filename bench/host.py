@@ -27,15 +27,18 @@ def pauses(seconds):
 
 
 def note(bench, row):
-    """Of the server's core, while nothing is measured."""
-    command = [sys.executable, __file__, min(SECONDS, bench.options.seconds)]
-    done = subprocess.run(peers.pinned(peers.SERVER_CORE, command), capture_output=True, text=True,
-                          check=True)
-    result = json.loads(done.stdout)
-    bench.raw.append({"what": "pauses of a thread that never waits", **result})
-    bench.note(f"row {row}: the host paused a busy thread for more than 1 ms, share of the time",
-               100 * result["share_in_long"], "%")
-    bench.note(f"row {row}: the longest such pause", result["longest_ns"] / 1e6, "ms")
+    """Of both cores at once, as when they serve and generate, while nothing is measured."""
+    seconds = min(SECONDS, bench.options.seconds)
+    probes = {
+        name: subprocess.Popen(peers.pinned(core, [sys.executable, __file__, seconds]),
+                               stdout=subprocess.PIPE, text=True)
+        for name, core in (("server", peers.SERVER_CORE), ("generator", peers.GENERATOR_CORE))}
+    for name, probe in probes.items():
+        result = json.loads(probe.communicate()[0])
+        bench.raw.append({"what": f"pauses of a thread that never waits, the {name}'s core", **result})
+        bench.note(f"row {row}: the host paused a busy {name} for more than 1 ms, share of the time",
+                   100 * result["share_in_long"], "%")
+        bench.note(f"row {row}: the longest such pause of the {name}", result["longest_ns"] / 1e6, "ms")
 
 
 def main():
