@@ -5,6 +5,7 @@ import functools
 import os
 
 import feast_peer
+import host
 import open_loop
 import peers
 import report
@@ -264,5 +265,5 @@ def measure(bench):
     servers = Servers(bench)
     for row, function in MEASURES.items():
         if row in bench.wanted:
-            with bench.attempt(row):
+            with bench.attempt(row), host.awake():
                 function(bench, servers)
