@@ -11,7 +11,7 @@
 #include "log/log_reader.h"
 #include "log_fixture.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef ADDRESS_SANITIZED
 #define STEP_BYTES 3 /* each attempt is ten times slower */
 #else
 #define STEP_BYTES 1

@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "log_fixture.h"
 
-#ifdef __SANITIZE_THREAD__
+#ifdef THREAD_SANITIZED
 #define SEEDS 60 /* of power losses: ten times slower there */
 #else
 #define SEEDS 300

@@ -9,7 +9,7 @@
 
 #include "durable_model.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef ADDRESS_SANITIZED
 #define STEP_BYTES 3 /* each attempt is three times slower */
 #else
 #define STEP_BYTES 1

@@ -12,7 +12,7 @@
 #define WAIT_MS_MAX 20000
 #define FAULTS_MAX 5000 /* more calls than the workload makes */
 /* Each attempt is ten times slower there, and a race does not hide behind one call of many. */
-#ifdef __SANITIZE_THREAD__
+#ifdef THREAD_SANITIZED
 #define STEP 7
 #else
 #define STEP 1
