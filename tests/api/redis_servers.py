@@ -42,7 +42,9 @@ def free_port():
 class Certificates:
     """An authority, and a server certificate of it for 127.0.0.1 and localhost."""
 
-    def __init__(self, directory):
+    def __init__(self):
+        directory = pathlib.Path(tempfile.mkdtemp(prefix="featured-certificates-"))
+        atexit.register(shutil.rmtree, directory, ignore_errors=True)
         self.authority = directory / "ca.crt"
         self.certificate, self.key = directory / "server.crt", directory / "server.key"
         key, request, names = directory / "ca.key", directory / "server.csr", directory / "names"
@@ -59,17 +61,17 @@ class Certificates:
 
 class RedisServer:
     """One server. `user` and `password` are those of a user who may do all; without `user` the
-    password is the default user's. With `tls` it also listens on `tls_port`."""
+    password is the default user's. With certificates it also listens on `tls_port`."""
 
-    def __init__(self, program="redis-server", options=(), user=None, password=None, tls=False):
+    def __init__(self, program="redis-server", options=(), user=None, password=None, certificates=None):
         self.program = program
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="featured-redis-"))
         self.socket_path = self.directory / "socket"
         self.log_path = self.directory / "log"
         self.user, self.password = user, password
         self.port = free_port()
-        self.certificates = Certificates(self.directory) if tls else None
-        self.tls_port = free_port() if tls else None
+        self.certificates = certificates
+        self.tls_port = free_port() if certificates else None
         self.options = [*self.access_options(), *map(str, options)]
         self.process = None
         self.clients = {}
@@ -166,16 +168,19 @@ class RedisServer:
 
 
 class Cluster:
-    """Masters with all slots in equal parts, and so many replicas of each."""
+    """Masters with all slots in equal parts, and so many replicas of each. With certificates the nodes speak
+    TLS to each other, and also to clients."""
 
-    def __init__(self, program="redis-server", masters=3, replicas=1, options=()):
+    def __init__(self, program="redis-server", masters=3, replicas=1, options=(), certificates=None):
         self.master_count, self.replica_count = masters, replicas
+        if certificates:
+            options = [*options, "--tls-cluster", "yes"]
         self.nodes = [
             RedisServer(program, ["--cluster-enabled", "yes", "--cluster-port", free_port(),
                                   "--cluster-node-timeout", GOSSIP_MS, "--cluster-require-full-coverage", "no",
                                   "--repl-diskless-sync-delay", 0,
                                   "--repl-ping-replica-period", 1, "--cluster-replica-validity-factor", 0,
-                                  *options])
+                                  *options], certificates=certificates)
             for _ in range(masters * (1 + replicas))
         ]
 
@@ -198,7 +203,8 @@ class Cluster:
             node.client().execute_command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
         for node in self.nodes[1:]:
             bus = node.options[node.options.index("--cluster-port") + 1]
-            self.nodes[0].client().execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+            port = node.tls_port or node.port
+            self.nodes[0].client().execute_command("CLUSTER", "MEET", "127.0.0.1", port, bus)
         for node in self.nodes:
             await_that(lambda: self.info(node)["cluster_known_nodes"] == str(len(self.nodes)))
 

@@ -99,6 +99,27 @@ def test_ways_to_find_it(cluster, start_server, client_of, url):
     assert len(sizes) == 3 and all(size > 5 for size in sizes)
 
 
+@pytest.fixture(scope="module")
+def tls_cluster():
+    running = redis_servers.Cluster(replicas=0, certificates=redis_servers.Certificates()).start()
+    yield running
+    running.remove()
+
+
+@pytest.mark.parametrize("scheme", ["rediss", "rediss-cluster"])
+def test_all_nodes_are_reached_by_tls(tls_cluster, start_server, client_of, scheme):
+    tls_cluster.flush()
+    url = tls_cluster.nodes[0].tls_url().replace("rediss://", f"{scheme}://")
+    store = Store(client_of(start_server("--redis-url", url)))
+    store.define("int", "clicks")
+    ids = [f"u{number}" for number in range(50)]
+    for number, entity_id in enumerate(ids):
+        store.write(entity_id, {"clicks": number})
+    answer = store.batch(ids, ["clicks"]).json()
+    assert [row["features"]["clicks"] for row in answer] == list(range(50))
+    assert metric(store, "featured_redis_nodes") == 3
+
+
 def test_slots_move_under_load(cluster, server, store):
     """MIGRATING and IMPORTING slots, ASK, MOVED: nothing is refused, nothing is wrong."""
     source, target, _ = cluster.masters()

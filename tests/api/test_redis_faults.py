@@ -451,7 +451,7 @@ def test_a_read_only_replica_takes_no_writes(own_redis, start_server, client_of)
 def guarded(backend):
     """One that asks for a user and a password, and speaks TLS."""
     running = redis_servers.RedisServer(backend.program, user="feeder", password="se/cr@t: x",
-                                        tls=True).start()
+                                        certificates=redis_servers.Certificates()).start()
     yield running
     running.remove()
 
