@@ -43,13 +43,23 @@ static const char *name_of(int64_t type)
     }
 }
 
-static enum arrow_taken too_large(int64_t type, uint64_t bytes, uint32_t limit, struct error *error)
+static enum arrow_taken body_too_large(int64_t type, uint64_t bytes, struct error *error)
 {
     return failed(error_set(
         error, STATUS_TOO_LARGE, "too_long",
         "the Arrow message (%s) has %" PRIu64 " bytes, at most %" PRIu32
         " are taken: write smaller batches (pyarrow: write_table(table, max_chunksize=50000))",
-        name_of(type), bytes, limit));
+        name_of(type), bytes, ARROW_BODY_BYTES));
+}
+
+static enum arrow_taken metadata_too_large(uint32_t bytes, struct error *error)
+{
+    return failed(error_set(
+        error, STATUS_TOO_LARGE, "too_long",
+        "an Arrow message has %" PRIu32 " bytes of metadata, at most %" PRIu32
+        " are taken: send fewer columns, or without what was noted about them (pyarrow: "
+        "table.replace_schema_metadata())",
+        bytes, ARROW_METADATA_BYTES));
 }
 
 /* The metadata is all there. */
@@ -69,7 +79,7 @@ static enum arrow_taken take_metadata(struct arrow_message *message, int64_t *bo
                                 ", only V4 and V5 are taken",
                                 message->version + 1));
     if (*body_bytes > ARROW_BODY_BYTES)
-        return too_large(message->type, (uint64_t)*body_bytes, ARROW_BODY_BYTES, error);
+        return body_too_large(message->type, (uint64_t)*body_bytes, error);
     return ARROW_MESSAGE;
 }
 
@@ -86,7 +96,7 @@ enum arrow_taken arrow_message_take_head(str input, struct arrow_message *out, s
     if (prefix[1] == 0)
         return ARROW_END;
     if (prefix[1] > ARROW_METADATA_BYTES)
-        return too_large(ARROW_SCHEMA, prefix[1], ARROW_METADATA_BYTES, error);
+        return metadata_too_large(prefix[1], error);
     out->head_bytes = PREFIX_BYTES + (size_t)prefix[1];
     out->bytes = out->head_bytes;
     if (input.len < out->head_bytes)

@@ -70,6 +70,9 @@ static void what_is_none(void **state)
     struct error error;
     (void)state;
     assert_int_equal(take("\xFF\xFF\xFF\xFF\0\0\0\0", 8, &error), ARROW_END);
+    assert_int_equal(take("\xFF\xFF\xFF\xFF\x01\0\0\x01", 8, &error), ARROW_FAILED);
+    assert_int_equal(error.code, STATUS_TOO_LARGE);
+    assert_non_null(strstr(error.detail, "16777217 bytes of metadata, at most 16777216"));
     assert_int_equal(take("PAR1\0\0\0\0", 8, &error), ARROW_FAILED);
     assert_non_null(strstr(error.detail, "Parquet"));
     assert_int_equal(take("entity_id,i\n", 12, &error), ARROW_FAILED);
