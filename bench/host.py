@@ -1,12 +1,11 @@
 """What the host of a virtual machine does to its cores.
 
 It pauses them while they are busy: host.py SECONDS prints as JSON how often and for how long. And it takes
-a core that halts away, and gives it back when it gets round to it: `host.py awake` never halts, and is in
-nobody's way."""
+a core that halts away, and gives it back when it gets round to it: awake() keeps them from halting."""
 
 import contextlib
 import json
-import os
+import struct
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import peers
 SHORTEST_NS = 50000
 LONG_NS = 1000000
 SECONDS = 5
+LATENCY = "/dev/cpu_dma_latency"  # microseconds that a core may take to wake
 
 
 def pauses(seconds):
@@ -46,27 +46,19 @@ def note(bench, row):
         bench.note(f"row {row}: the longest such pause of the {name}", result["longest_ns"] / 1e6, "ms")
 
 
-def stay_awake():
-    """Until the parent has gone, whenever nothing else wants the core."""
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    parent = os.getppid()
-    while os.getppid() == parent:
-        for _ in range(1000000):
-            pass
-
-
 @contextlib.contextmanager
 def awake():
-    """Both cores, for everybody who is measured: otherwise a request that finds a core halted costs what the
-    host makes of it, and a server that is always busy is spared that."""
-    loops = [subprocess.Popen(peers.pinned(core, [sys.executable, __file__, "awake"]))
-             for core in (peers.SERVER_CORE, peers.GENERATOR_CORE)]
+    """All cores, for everybody who is measured: otherwise a request that finds a core halted costs what the
+    host makes of it, and a server that is always busy is spared that. Linux keeps them polling for as long as
+    this file is held open (https://docs.kernel.org/power/pm_qos_interface.html). Gives whether it does."""
     try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
+        file = open(LATENCY, "wb", buffering=0)
+    except OSError:
+        yield False
+        return
+    with file:
+        file.write(struct.pack("i", 0))
+        yield True
 
 
 def print_pauses(seconds):
@@ -76,7 +68,4 @@ def print_pauses(seconds):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "awake":
-        stay_awake()
-    else:
-        print_pauses(float(sys.argv[1]))
+    print_pauses(float(sys.argv[1]))

@@ -55,11 +55,12 @@ def is_sustained(result, rate):
 
 def highest_sustained_rate(bench, server):
     """Doubles the rate until it is not sustained, then halves the distance to the highest that was. A rate
-    is not sustained if it fails twice: once may have been the host."""
+    is sustained if it is in every run."""
     seconds = bench.options.seconds
 
     def sustained(rate):
-        return any(is_sustained(featured_bench(bench, server, rate, seconds), rate) for _ in range(2))
+        return all(is_sustained(featured_bench(bench, server, rate, seconds), rate)
+                   for _ in range(bench.options.runs))
 
     low, high = 0, featured_bench(bench, server, 0, seconds)["measured"]["requests_per_second"]
     while sustained(high):

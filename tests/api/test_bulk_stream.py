@@ -272,11 +272,13 @@ def test_bad_rows_alone_do_not_stop_a_load(store, good_before):
     assert store.read_one("skip", name) == 7
 
 
-def test_a_long_bad_row_is_skipped(store):
+@pytest.mark.parametrize("count", [1, 5])
+def test_long_bad_rows_are_skipped(store, count):
     name = store.define("int")
     long_row = json.dumps({"entity_id": "skip", "features": {name: "x" * 1500000}})
-    response = store.ndjson([long_row, json.dumps({"entity_id": "skip", "features": {name: 1}})], on_error="skip")
-    assert counts(response)[:2] == (1, 1)
+    good_row = json.dumps({"entity_id": "skip", "features": {name: 1}})
+    response = store.ndjson([long_row] * count + [good_row], on_error="skip")
+    assert counts(response)[:2] == (1, count)
 
 
 def test_a_request_behind_a_load_is_answered(connect, store):

@@ -1,6 +1,6 @@
 /* POST /features/ingest/bulk: rows stream in, are decoded into one chunk while the store writes the
- * other, and the answer says what became of them. Chunks are written one after the other, so what is
- * applied is always a prefix of the rows. Memory: two chunks and one incomplete row. */
+ * other, and the answer says what became of them. Chunks are written one after the other, so what
+ * is applied is always a prefix of the rows. Memory: two chunks and one incomplete row. */
 #include "base/assert.h"
 #include "base/json_string.h"
 #include "codec/bulk.h"
@@ -10,8 +10,9 @@
 
 #include "api/rest/request.h"
 
-#define CHUNK_RECORDS 512u                   /* decoded in some 200 µs, then others have their turn */
-#define CHUNK_BYTES ((size_t)1 << 20)        /* a chunk with more than this is full */
+#define TURN_ROWS 128u                /* decoded in some 50 µs, then others have their turn */
+#define CHUNK_RECORDS 512u            /* with that many a chunk is full */
+#define CHUNK_BYTES ((size_t)1 << 20) /* or with more than this */
 #define CHUNK_ARENA_BYTES ((size_t)128 << 20) /* a row of BULK_ROW_BYTES, decoded */
 
 struct chunk {
@@ -20,8 +21,7 @@ struct chunk {
     struct ingest_record records[CHUNK_RECORDS];
     uint64_t lines[CHUNK_RECORDS];
     uint32_t count;
-    uint32_t bad_count; /* rows that became no records: they took their time too */
-    uint32_t first;     /* records before it are done with */
+    uint32_t first; /* records before it are done with */
 };
 
 struct bulk_error {
@@ -61,14 +61,13 @@ static void bulk_advance(struct bulk *bulk);
 
 static void append_counts(struct buffer *out, const struct bulk *bulk)
 {
-    buffer_append_format(out,
-                         "\"rows_accepted\":%llu,\"rows_rejected\":%llu,\"values_written\":%llu,"
-                         "\"values_late\":%llu,\"last_line_applied\":%llu,\"errors\":[",
-                         (unsigned long long)bulk->rows_accepted,
-                         (unsigned long long)bulk->rows_rejected,
-                         (unsigned long long)bulk->values_written,
-                         (unsigned long long)bulk->values_late,
-                         (unsigned long long)bulk->last_line_applied);
+    buffer_append_format(
+        out,
+        "\"rows_accepted\":%llu,\"rows_rejected\":%llu,\"values_written\":%llu,"
+        "\"values_late\":%llu,\"last_line_applied\":%llu,\"errors\":[",
+        (unsigned long long)bulk->rows_accepted, (unsigned long long)bulk->rows_rejected,
+        (unsigned long long)bulk->values_written, (unsigned long long)bulk->values_late,
+        (unsigned long long)bulk->last_line_applied);
     for (uint32_t i = 0; i < bulk->error_count; i++) {
         buffer_append_format(out, "%s{\"line\":%llu,\"detail\":", i ? "," : "",
                              (unsigned long long)bulk->errors[i].line);
@@ -165,8 +164,8 @@ static void drop_decoded(struct bulk *bulk, struct chunk *chunk)
     bulk->filling->count = 0;
 }
 
-/* The record the store refused: a feature dropped since it was decoded is that row's fault; anything
- * else (the store is full) ends the request. */
+/* The record the store refused: a feature dropped since it was decoded is that row's fault;
+ * anything else (the store is full) ends the request. */
 static void handle_refused(struct bulk *bulk, struct chunk *chunk)
 {
     if (!bulk->skip_bad) { /* a bad row met since comes after this one: it never had its turn */
@@ -225,29 +224,32 @@ static void submit(struct bulk *bulk)
 
 static bool chunk_is_full(const struct chunk *chunk)
 {
-    return chunk->count + chunk->bad_count == CHUNK_RECORDS ||
-           chunk->arena.held_bytes > CHUNK_BYTES;
+    return chunk->count == CHUNK_RECORDS || chunk->arena.held_bytes > CHUNK_BYTES;
 }
 
 static void reset(struct chunk *chunk)
 {
     arena_reset(&chunk->arena);
     chunk->count = 0;
-    chunk->bad_count = 0;
     chunk->first = 0;
 }
 
-/* Decodes until the chunk is full, the reader wants more, or the rows end. */
-static void fill(struct bulk *bulk, struct chunk *chunk)
+static bool can_decode(const struct bulk *bulk)
+{
+    return !bulk->rows_ended && !bulk->reader_is_hungry && !chunk_is_full(bulk->filling);
+}
+
+/* Decodes until the chunk is full, the reader wants more, the rows end, or the turn does. */
+static void fill(struct bulk *bulk, struct chunk *chunk, uint32_t *rows_left)
 {
     struct service *service = api_of(bulk->exchange)->service;
     const struct catalog *catalog = service_catalog(service);
     int64_t now_us = online_now_us(service->online);
     struct error error;
     error_clear(&error);
-    if (chunk->count == 0) /* bad rows alone must not fill the chunk */
+    if (chunk->count == 0)
         reset(chunk);
-    while (!bulk->rows_ended && !bulk->reader_is_hungry && !chunk_is_full(chunk)) {
+    for (; *rows_left > 0 && can_decode(bulk); (*rows_left)--) {
         uint64_t line = 0;
         switch (bulk_reader_next(bulk->reader, catalog, now_us, &chunk->arena,
                                  &chunk->records[chunk->count], &line, &error)) {
@@ -257,7 +259,8 @@ static void fill(struct bulk *bulk, struct chunk *chunk)
         case BULK_BAD:
             reject_row(bulk, line, &error);
             error_clear(&error);
-            chunk->bad_count++;
+            if (chunk->count == 0) /* bad rows alone must not fill the chunk */
+                reset(chunk);
             break;
         case BULK_NEED_MORE:
             bulk->reader_is_hungry = true;
@@ -298,20 +301,21 @@ static void take_turn(struct loop_task *task)
     bulk_advance(bulk);
 }
 
-/* Moves things on as far as they go: called with every piece and every chunk written. A store may be
- * done with what it is given at once: its callback does not call this again, so that nothing nests and
- * nobody is left with a request that was answered. */
+/* Moves things on as far as they go: called with every piece and every chunk written. A store may
+ * be done with what it is given at once: its callback does not call this again, so that nothing
+ * nests and nobody is left with a request that was answered. */
 static void bulk_advance(struct bulk *bulk)
 {
     if (bulk->is_waiting || bulk->was_answered)
         return;
+    uint32_t rows_left = TURN_ROWS;
     bulk->is_advancing = true;
     for (;;) {
         if (bulk->writing && !bulk->is_in_store) { /* what is left behind a row that was refused */
             submit(bulk);
             continue;
         }
-        fill(bulk, bulk->filling);
+        fill(bulk, bulk->filling, &rows_left);
         if (bulk->writing == NULL && bulk->filling->count > 0)
             swap_chunks(bulk);
         else
@@ -322,10 +326,10 @@ static void bulk_advance(struct bulk *bulk)
         answer(bulk);
         return;
     }
-    /* Hungry: let the next piece come. Else both chunks are taken, or there are many bad rows in what
-     * has come, and others have their turn: the client has to wait. */
+    /* Hungry: let the next piece come. Else both chunks are taken, or this turn is over: the client
+     * has to wait. */
     set_paused(bulk, !bulk->reader_is_hungry && !bulk->rows_ended);
-    if (!bulk->reader_is_hungry && !bulk->rows_ended && bulk->writing == NULL) {
+    if (can_decode(bulk)) {
         bulk->is_waiting = true;
         bulk->turn.run = take_turn;
         loop_defer(bulk->exchange->loop, &bulk->turn);
@@ -386,8 +390,7 @@ static status choose_format(const struct http_exchange *exchange, struct bulk_op
                      STR_ARG(type));
 }
 
-static status choose_on_error(const struct api_query *query, struct bulk *bulk,
-                              struct error *error)
+static status choose_on_error(const struct api_query *query, struct bulk *bulk, struct error *error)
 {
     str on_error = api_query_get(query, STR("on_error"));
     bulk->skip_bad = str_eq(on_error, STR("skip"));

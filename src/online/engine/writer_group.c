@@ -1,4 +1,5 @@
 /* One group of requests: prepared, logged, published, acknowledged. */
+#include <sched.h>
 #include <time.h>
 
 #include "base/assert.h"
@@ -13,6 +14,9 @@
 #define FULL_WAIT_NS 100000
 /* A bulk request asks for the place of a row this many rows ahead: about a memory access. */
 #define PREFETCH_ROWS 4u
+/* After so many steps, some 100 µs, whoever waits for this core has it: a read need not wait for a
+ * large bulk request. */
+#define STEPS_UNTIL_YIELD 64u
 #define COMMIT_MEAN_OF 8 /* commits, about, for `commit_ns` */
 
 static void add_item(struct writer *writer, const struct item *item)
@@ -57,8 +61,7 @@ static bool has_cells(const struct online_write *write, uint32_t first, uint32_t
 }
 
 /* Without a log an LSN is only counted. */
-static status log_record(struct writer *writer, struct online_write *write,
-                         const struct item *item)
+static status log_record(struct writer *writer, struct online_write *write, const struct item *item)
 {
     const struct prepare *prepare = &writer->prepare;
     struct log_writer *log = writer->engine->log;
@@ -201,8 +204,12 @@ static void prepare_group(struct writer *writer)
     writer->group_is_over = false;
     prepare_begin_group(&writer->prepare);
     epoch_online(writer->engine->epoch, writer->reader);
-    while (writer->taken != NULL && !writer->group_is_over && has_room(writer))
+    uint32_t steps = 0;
+    while (writer->taken != NULL && !writer->group_is_over && has_room(writer)) {
         prepare_next(writer);
+        if (++steps % STEPS_UNTIL_YIELD == 0)
+            sched_yield();
+    }
     epoch_offline(writer->reader);
 }
 
