@@ -48,26 +48,26 @@ def test_a_slow_trickle_does_not_help(start_server, connect):
 
 
 def test_a_bulk_body_that_makes_progress_is_not_cut(start_server, connect):
-    server = start_server("--read-timeout-ms", "400")
+    server = start_server("--read-timeout-ms", "2000")
     connection = connect(server.port)
     connection.send(
         b"POST /features/ingest/bulk HTTP/1.1\r\nHost: x\r\n"
         b"Content-Type: application/x-ndjson\r\nContent-Length: 10\r\n\r\n"
     )
     for _ in range(10):
-        time.sleep(0.1)  # the pace of a slow client is what is tested
+        time.sleep(0.25)  # the pace of a slow client is what is tested
         connection.send(b"\n")
     assert connection.receive().status == 200
 
 
 def test_an_idle_connection_is_closed(start_server, connect):
-    server = start_server("--idle-timeout-ms", "300")
+    server = start_server("--idle-timeout-ms", "1000")
     fresh, used = connect(server.port), connect(server.port)
     began = time.monotonic()
     assert used.call("GET", "/health").status == 200
     fresh.assert_closed()
     used.assert_closed()
-    assert 0.25 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < 10
 
 
 def test_at_most_so_many_connections(start_server, connect):

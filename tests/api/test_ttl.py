@@ -16,18 +16,14 @@ def test_expiry_to_the_millisecond(store):
     event_ms = now_ms(-3600) + 400
     dies_at = (event_ms + 3600_000) / 1000
     store.write(user, {name: 7}, event_timestamp=event_ms)
-    seen = set()
     # The store's clock may be ahead of ours by what ours was ever stepped back, not behind.
-    while time.time() < dies_at + 0.1:
+    value = 7
+    while value == 7:
         before = time.time()
         value = store.read_one(user, name)
         after = time.time()
-        seen.add(value)
-        if value is None:
-            assert after >= dies_at, f"gone {dies_at - after} s too early"
-        else:
-            assert before < dies_at, f"still there {before - dies_at} s too late"
-    assert seen == {7, None}
+        assert value is None or before < dies_at, f"still there {before - dies_at} s too late"
+    assert value is None and after >= dies_at, f"{value} {dies_at - after} s too early"
 
 
 def test_expired_on_arrival(store):
@@ -71,9 +67,9 @@ def test_a_shorter_ttl_takes_effect_at_once(store):
 
 def test_a_longer_ttl_takes_effect_at_once(store):
     name, user = store.define("int", ttl_seconds=60), store.unique("user")
-    store.write(user, {name: 7}, event_timestamp=now_ms(-59))
+    store.write(user, {name: 7}, event_timestamp=now_ms(-57))
     set_ttl(store, name, 3600)
-    time.sleep(1.1)  # past the old end: there is no event to wait for
+    time.sleep(3.1)  # past the old end: there is no event to wait for
     assert store.read_one(user, name) == 7
 
 

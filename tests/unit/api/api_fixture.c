@@ -1,6 +1,7 @@
 #include "api_fixture.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +123,8 @@ char *api_receive(int fd, size_t *len)
     *len = 0;
     for (;;) {
         ssize_t got = recv(fd, text + *len, capacity - *len - 1, 0);
+        if (got < 0 && errno == EINTR) /* the process was stopped and goes on */
+            continue;
         if (got <= 0)
             break;
         *len += (size_t)got;

@@ -441,6 +441,8 @@ char *client_read(int fd, const char *until)
     char *text = malloc(capacity);
     for (;;) {
         ssize_t got = recv(fd, text + len, until ? 1 : capacity - len - 1, 0);
+        if (got < 0 && errno == EINTR) /* the process was stopped and goes on */
+            continue;
         assert_true(got >= 0 || errno == ECONNRESET);
         if (got <= 0)
             break;
