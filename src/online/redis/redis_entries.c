@@ -315,6 +315,7 @@ static inline bool read_time(const char *at, int64_t *out)
 
 bool redis_pattern_match(const struct redis_pattern *pattern, str text, struct redis_entry *entries)
 {
+    struct redis_entry skipped;
     char differs = 0;
     if (pattern->count == 0 || text.len != pattern->len)
         return false;
@@ -322,12 +323,12 @@ bool redis_pattern_match(const struct redis_pattern *pattern, str text, struct r
         differs |= (char)((text.data[i] ^ pattern->text[i]) & pattern->is_same[i]);
     bool is_alike = differs == 0;
     for (uint32_t i = 0; i < pattern->count && is_alike; i++) {
-        struct redis_entry entry = {.kind = kind_of(text.data[pattern->places[i].kind_at]),
-                                    .version_id = pattern->places[i].version_id};
-        is_alike = entry.kind != REDIS_ENTRY_DAMAGED &&
-                   read_time(text.data + pattern->places[i].time_at, &entry.event_time_us);
-        if (is_alike && pattern->places[i].number != REDIS_ENTRY_SKIPPED)
-            entries[pattern->places[i].number] = entry;
+        uint32_t number = pattern->places[i].number;
+        struct redis_entry *entry = number == REDIS_ENTRY_SKIPPED ? &skipped : &entries[number];
+        entry->kind = kind_of(text.data[pattern->places[i].kind_at]);
+        entry->version_id = pattern->places[i].version_id;
+        is_alike = entry->kind != REDIS_ENTRY_DAMAGED &&
+                   read_time(text.data + pattern->places[i].time_at, &entry->event_time_us);
     }
     return is_alike;
 }

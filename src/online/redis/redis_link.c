@@ -6,10 +6,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
-/* One TLS record holds no more. Reads beyond it wait for the loop's next turn. */
-#define READ_BYTES 65536
-#define PIECE_BYTES ((size_t)512) /* given to the parser at a time */
-#define READS_PER_TURN 4
 /* Of the buffer of commands, kept between bursts. */
 #define OUT_KEEP_BYTES ((size_t)256 << 10)
 
@@ -21,14 +17,6 @@ static void append(struct redis_command_list *list, struct redis_command *comman
     else
         list->first = command;
     list->last = command;
-}
-
-static struct redis_command *take_first(struct redis_command_list *list)
-{
-    struct redis_command *command = list->first;
-    if (command)
-        list->first = command->next;
-    return command;
 }
 
 void redis_link_hold(struct redis_link *link)
@@ -55,9 +43,8 @@ static size_t size_of(const struct redis_command *command)
     return command->first.len + command->bytes.len;
 }
 
-/* The command leaves the link. */
-static void finish(struct redis_link *link, struct redis_command *command,
-                   enum redis_outcome outcome, const redisReply *reply)
+void redis_link_finish(struct redis_link *link, struct redis_command *command,
+                       enum redis_outcome outcome, const redisReply *reply)
 {
     if (command != &link->hello) {
         link->pending--;
@@ -70,10 +57,11 @@ static void finish(struct redis_link *link, struct redis_command *command,
 static void end_all(struct redis_link *link)
 {
     struct redis_command *command;
-    while ((command = take_first(&link->sent)) != NULL)
-        finish(link, command, command->end <= link->written ? REDIS_LOST : REDIS_REFUSED, NULL);
-    while ((command = take_first(&link->waiting)) != NULL)
-        finish(link, command, REDIS_REFUSED, NULL);
+    while ((command = redis_command_take_first(&link->sent)) != NULL)
+        redis_link_finish(link, command, command->end <= link->written ? REDIS_LOST : REDIS_REFUSED,
+                          NULL);
+    while ((command = redis_command_take_first(&link->waiting)) != NULL)
+        redis_link_finish(link, command, REDIS_REFUSED, NULL);
 }
 
 static void changed(struct redis_link *link)
@@ -161,6 +149,7 @@ bool redis_link_put(struct redis_link *link, struct redis_command *command)
     command->drops_reply = command->first.len > 0;
     command->sent_ms = redis_link_now_ms(link);
     append(&link->sent, command);
+    link->unflushed++;
     redis_count(&link->options.counters->commands, 1);
     if (!link->flush_is_due) {
         link->flush_is_due = true;
@@ -172,7 +161,7 @@ bool redis_link_put(struct redis_link *link, struct redis_command *command)
     return true;
 }
 
-static void fail_connection(struct redis_link *link, const struct error *error)
+void redis_link_fail(struct redis_link *link, const struct error *error)
 {
     if (link->state == REDIS_LINK_CONNECTING)
         redis_link_connect_next(link, error);
@@ -180,15 +169,13 @@ static void fail_connection(struct redis_link *link, const struct error *error)
         redis_link_lost(link, error);
 }
 
-static void on_readable(void *user);
-
 /* What the server said before it ended the connection: answers, or why. */
 static void fail_write(struct redis_link *link, const struct error *error)
 {
     const struct redis_socket *socket = link->socket;
-    on_readable(link);
+    redis_link_receive(link);
     if (link->socket == socket)
-        fail_connection(link, error);
+        redis_link_fail(link, error);
 }
 
 static void flush(struct redis_link *link)
@@ -219,10 +206,29 @@ static void flush(struct redis_link *link)
     }
 }
 
+/* Those who were answered since the last flush may ask again at once. Their commands leave with the
+ * others, so that a few connections do not cost both sides system calls for each; a turn of the
+ * loop that brings none ends the waiting. */
+static bool waits_for_more(struct redis_link *link)
+{
+    bool brought_some = link->unflushed > link->unflushed_before;
+    link->unflushed_before = link->unflushed;
+    return brought_some && link->unflushed < link->answered - link->answered_at_flush &&
+           link->out.len < REDIS_FLUSH_BYTES && link->turns_waited++ < REDIS_FLUSH_TURNS;
+}
+
 static void run_flush(struct loop_task *task)
 {
     struct redis_link *link = CONTAINER_OF(task, struct redis_link, flush);
+    if (waits_for_more(link)) {
+        loop_defer(link->options.loop, &link->flush);
+        return;
+    }
     link->flush_is_due = false;
+    link->answered_at_flush = link->answered;
+    link->unflushed = 0;
+    link->unflushed_before = 0;
+    link->turns_waited = 0;
     flush(link);
     redis_link_release(link);
 }
@@ -234,106 +240,9 @@ static void on_writable(void *user)
     flush(link);
 }
 
-/* An error's words are told; a value belongs to somebody. */
-static void fail_reply(struct redis_link *link, const char *what, const redisReply *reply)
-{
-    char words[REDIS_WORDS_MAX] = "no error";
-    struct error error;
-    if (reply->type == REDIS_REPLY_ERROR)
-        redis_reply_words(reply, words);
-    error_set(&error, STATUS_UNAVAILABLE, "store_protocol", "%s: %s", what, words);
-    fail_connection(link, &error);
-}
-
-/* False: the connection that this came from is no more. */
-static bool take_reply(struct redis_link *link, const redisReply *reply)
-{
-    const struct redis_socket *socket = link->socket;
-    struct redis_command *command = link->sent.first;
-    if (reply->type == REDIS_REPLY_PUSH)
-        return true;
-    if (command == NULL) {
-        fail_reply(link, "it answers what was not asked", reply);
-        return false;
-    }
-    if (command->drops_reply) {
-        command->drops_reply = false;
-        return true;
-    }
-    if (unlikely(!redis_reply_fits(command, reply))) {
-        fail_reply(link, "it answers something else than what was asked", reply);
-        return false;
-    }
-    take_first(&link->sent);
-    link->answered++;
-    finish(link, command, REDIS_ANSWERED, reply);
-    return link->socket == socket;
-}
-
-static bool take_replies(struct redis_link *link, str bytes)
-{
-    struct error error;
-    const redisReply *reply = NULL;
-    status result = redis_replies_feed(&link->replies, bytes, &error);
-    do {
-        if (status_is_ok(result))
-            result = redis_replies_next(&link->replies, &reply, &error);
-        if (!status_is_ok(result)) {
-            fail_connection(link, &error);
-            return false;
-        }
-        if (reply && !take_reply(link, reply))
-            return false;
-    } while (reply);
-    return true;
-}
-
-/* The row that is expected next, if it is at the beginning of the bytes: its length. */
-static size_t find_row(struct redis_link *link, str bytes, const redisReply **out)
-{
-    const struct redis_command *command = link->sent.first;
-    bool is_row = command && !command->drops_reply &&
-                  (command->shape == REDIS_SHAPE_ARRAY || command->shape == REDIS_SHAPE_PAIRS);
-    return likely(is_row) ? redis_replies_take_row(&link->replies, bytes, out) : 0;
-}
-
-/* What is not rows goes to the parser in pieces: after each reply or so it moves all that is left of what it
- * was given. */
-static bool take_bytes(struct redis_link *link, str bytes)
-{
-    while (bytes.len > 0) {
-        const redisReply *row;
-        size_t len = find_row(link, bytes, &row);
-        bool goes_on;
-        if (likely(len > 0)) {
-            goes_on = take_reply(link, row);
-        } else {
-            len = bytes.len < PIECE_BYTES ? bytes.len : PIECE_BYTES;
-            goes_on = take_replies(link, str_of(bytes.data, len));
-        }
-        if (!goes_on)
-            return false;
-        bytes = str_of(bytes.data + len, bytes.len - len);
-    }
-    return true;
-}
-
 static void on_readable(void *user)
 {
-    struct redis_link *link = user;
-    char bytes[READ_BYTES];
-    for (int turn = 0; turn < READS_PER_TURN; turn++) {
-        struct error error;
-        size_t len = 0;
-        enum redis_io io = redis_socket_read(link->socket, bytes, sizeof(bytes), &len, &error);
-        if (io == REDIS_IO_FAILED)
-            fail_connection(link, &error);
-        if (io != REDIS_IO_DONE)
-            return;
-        redis_count(&link->options.counters->bytes_received, (int64_t)len);
-        if (!take_bytes(link, str_of(bytes, len)) || len < sizeof(bytes))
-            return;
-    }
+    redis_link_receive(user);
 }
 
 static void on_opened(void *user)
@@ -377,7 +286,7 @@ static void on_command_timer(uv_timer_t *timer)
     if (is_overdue(link))
         excuse_unsent(link);
     if (is_overdue(link)) {
-        on_readable(link);
+        redis_link_receive(link);
         if (link->socket != socket)
             return;
         if (link->answered == answered) {
@@ -402,9 +311,9 @@ void redis_link_set_ready(struct redis_link *link)
     redis_count(&link->options.counters->connects, 1);
     redis_count(&link->options.counters->links_ready, 1);
     const struct redis_socket *socket = link->socket;
-    while (link->socket == socket && (command = take_first(&link->waiting)) != NULL) {
+    while (link->socket == socket && (command = redis_command_take_first(&link->waiting)) != NULL) {
         if (!redis_link_put(link, command))
-            finish(link, command, REDIS_REFUSED, NULL);
+            redis_link_finish(link, command, REDIS_REFUSED, NULL);
     }
     changed(link);
 }

@@ -12,7 +12,9 @@
  * a failure, they are refused at once: that is the circuit breaker. BACKOFF grows from 50 ms to 5 s,
  * each with jitter of half of it.
  *
- * What is sent within one iteration of the loop leaves in one write. Commands are answered in order.
+ * What is sent within one iteration of the loop leaves in one write. If commands were answered since the last one,
+ * others are waited for, a few iterations as long as each brings some: who was answered may ask again at once,
+ * and writes cost both sides more than commands. Commands are answered in order.
  * The oldest one unanswered for `timeout_ms` ends the connection. Then all that may have reached the server
  * whole are LOST; those whose last byte was not sent are REFUSED. */
 #ifndef FEATURED_ONLINE_REDIS_REDIS_LINK_H

@@ -1,5 +1,5 @@
 /* The parts of a link: connecting (redis_link_connect.c), the first words with the server
- * (redis_link_hello.c), and commands (redis_link.c). */
+ * (redis_link_hello.c), commands (redis_link.c) and what is answered (redis_link_receive.c). */
 #ifndef FEATURED_ONLINE_REDIS_REDIS_LINK_PRIVATE_H
 #define FEATURED_ONLINE_REDIS_REDIS_LINK_PRIVATE_H
 
@@ -16,6 +16,9 @@
 #define REDIS_BACKOFF_MAX_MS 5000
 /* READY for so long, a link that is lost is tried again after the shortest delay. */
 #define REDIS_STEADY_MS 1000
+/* A flush waits for no more, and no longer: some 50 small commands, so many iterations of the loop. */
+#define REDIS_FLUSH_BYTES ((size_t)8 << 10)
+#define REDIS_FLUSH_TURNS 3u
 /* Of a name: more are not tried. */
 #define REDIS_ADDRESSES_MAX 8
 
@@ -41,6 +44,14 @@ struct redis_command_list {
     struct redis_command *first;
     struct redis_command *last;
 };
+
+static inline struct redis_command *redis_command_take_first(struct redis_command_list *list)
+{
+    struct redis_command *command = list->first;
+    if (command)
+        list->first = command->next;
+    return command;
+}
 
 struct redis_link {
     struct redis_link_options options;
@@ -73,7 +84,11 @@ struct redis_link {
     bool is_blocked;  /* the socket is full: `writable` will come */
     struct loop_task flush;
     bool flush_is_due;
-    bool timer_is_set; /* while READY */
+    uint64_t answered_at_flush; /* the last one */
+    uint32_t unflushed;         /* commands since then */
+    uint32_t unflushed_before;  /* of them, a turn of the loop ago */
+    unsigned turns_waited;      /* since the first of them */
+    bool timer_is_set;          /* while READY */
 
     /* hello */
     enum redis_hello_step step;
@@ -102,10 +117,19 @@ void redis_link_release(struct redis_link *link);
 /* redis_link.c */
 /* Behind all that was sent, whatever the state. False: no memory. */
 MUST_CHECK bool redis_link_put(struct redis_link *link, struct redis_command *command);
+/* The command leaves the link. */
+void redis_link_finish(struct redis_link *link, struct redis_command *command,
+                       enum redis_outcome outcome, const redisReply *reply);
+/* What is on the other side does not do: another address, or as redis_link_lost(). */
+void redis_link_fail(struct redis_link *link, const struct error *error);
 /* The connection is no more: goes into BACKOFF and answers what was unanswered. */
 void redis_link_lost(struct redis_link *link, const struct error *error);
 void redis_link_set_ready(struct redis_link *link);
 extern const struct redis_socket_callbacks REDIS_LINK_CALLBACKS;
+
+/* redis_link_receive.c */
+/* Takes what has come. The connection may be another one then, or the link closed. */
+void redis_link_receive(struct redis_link *link);
 
 /* redis_link_connect.c */
 /* A new attempt, with all addresses of the name. */

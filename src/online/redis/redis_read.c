@@ -145,18 +145,18 @@ static bool format_id(struct read_state *state, uint32_t number, const struct fr
     char *end = redis_row_put_key(key, frame->entity_name, entity_id);
     end = mempcpy(end, frame->tail.data, frame->tail.len);
     bool is_all = state->read->others != NULL;
-    *id = (struct read_id){
-        .command = {.bytes = str_of(data, (size_t)(end - data)),
-                    .lane = REDIS_LANE_READ,
-                    .shape = is_all ? REDIS_SHAPE_PAIRS : REDIS_SHAPE_ARRAY,
-                    .elements = state->columns.count + 1,
-                    .done = id_done},
-        .state = state,
-        .key = str_of(key, key_len),
-        .number = number,
-    };
-    id->command.slot =
+    id->state = state;
+    id->key = str_of(key, key_len);
+    id->number = number;
+    /* Not the whole of it: what is the client's need not be cleared for each id. */
+    struct redis_command *command = &id->command;
+    command->bytes = str_of(data, (size_t)(end - data));
+    command->slot =
         redis_client_is_cluster(state->on->client) ? redis_slot(id->key) : REDIS_SLOT_ANY;
+    command->lane = REDIS_LANE_READ;
+    command->shape = is_all ? REDIS_SHAPE_PAIRS : REDIS_SHAPE_ARRAY;
+    command->elements = state->columns.count + 1;
+    command->done = id_done;
     return true;
 }
 

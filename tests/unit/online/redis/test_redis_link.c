@@ -156,30 +156,6 @@ static void test_no_such_database(void **state)
     link_world_fini(&world);
 }
 
-static void test_one_write_for_many(void **state)
-{
-    (void)state;
-    init_ready();
-    uint64_t batches = link_world_count(&world.counters.batches);
-    uint64_t commands = link_world_count(&world.counters.commands);
-    for (unsigned i = 0; i < MANY; i++) {
-        char words[32];
-        snprintf(words, sizeof(words), "ECHO %u", i);
-        call_init(&world, &calls[i], words);
-        call_send(&calls[i]);
-    }
-    assert_int_equal(redis_link_pending(world.link), MANY);
-    link_world_until_done(&world, MANY);
-    for (unsigned i = 0; i < MANY; i++) {
-        assert_int_equal(calls[i].order, i + 1);
-        assert_int_equal(strtoul(calls[i].text, NULL, 10), i);
-    }
-    assert_int_equal(link_world_count(&world.counters.batches), batches + 1);
-    assert_int_equal(link_world_count(&world.counters.commands), commands + MANY);
-    assert_int_equal(redis_link_pending(world.link), 0);
-    link_world_fini(&world);
-}
-
 /* Types of RESP3, a value larger than all buffers, an error. */
 static void test_replies(void **state)
 {
@@ -584,7 +560,6 @@ int main(void)
         cmocka_unit_test(test_close_while_resolving),
         cmocka_unit_test(test_database),
         cmocka_unit_test(test_no_such_database),
-        cmocka_unit_test(test_one_write_for_many),
         cmocka_unit_test(test_replies),
         cmocka_unit_test(test_two_in_a_row),
         cmocka_unit_test(test_limits),
