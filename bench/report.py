@@ -161,12 +161,13 @@ def machine(document):
     """One sentence on where and how a result was measured."""
     of = document["environment"]
     peers = ", ".join(f"{name} {version}" for name, version in of["peers"].items())
+    halting = "kept from halting" if of.get("cores_kept_awake") else "left to halt"
     return (f"{document['date']}, {of['featured']} at commit {of['commit']}; {of['cores']} cores of "
             f"{of['cpu']}, {of['memory_bytes'] / 1e9:.0f} GB, Linux {of['kernel']}; {peers}. "
             f"{int(1000000 * document['scale']):,} users, medians of {document['runs']} runs of "
-            f"{document['seconds_per_run']:g} s, cores "
-            f"{'kept from halting' if of.get('cores_kept_awake') else 'left to halt'}. The run took {of['seconds'] / 60:.0f} minutes, in which "
-            f"the hypervisor took {of['stolen_seconds']:.0f} s of CPU away; load average at the start "
+            f"{document['seconds_per_run']:g} s, cores {halting}. "
+            f"The run took {of['seconds'] / 60:.0f} minutes, in which the hypervisor took "
+            f"{of['stolen_seconds']:.0f} s of CPU away; load average at the start "
             f"{of['load_average_at_start']:.2f}.")
 
 

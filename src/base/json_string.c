@@ -28,17 +28,41 @@ static void append_escaped(struct buffer *out, unsigned char c)
     }
 }
 
+/* A byte's high bit is set where the byte is below 0x20, a quote or a backslash (and, harmlessly, sometimes
+ * above one of those). */
+static inline uint64_t special_bytes(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t quotes = word ^ ones * '"';
+    uint64_t slashes = word ^ ones * '\\';
+    uint64_t low = (word - ones * 0x20) & ~word;
+    return (low | ((quotes - ones) & ~quotes) | ((slashes - ones) & ~slashes)) & (ones * 0x80);
+}
+
+size_t json_plain_len(str text)
+{
+    size_t len = 0;
+    uint64_t word;
+    for (; text.len - len >= sizeof(word); len += sizeof(word)) {
+        memcpy(&word, text.data + len, sizeof(word));
+        if (special_bytes(word))
+            break;
+    }
+    while (len < text.len && !needs_escape((unsigned char)text.data[len]))
+        len++;
+    return len;
+}
+
 void json_append_string(struct buffer *out, str text)
 {
-    size_t plain_from = 0;
     buffer_append_char(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        if (!needs_escape((unsigned char)text.data[i]))
-            continue;
-        buffer_append(out, text.data + plain_from, i - plain_from);
-        append_escaped(out, (unsigned char)text.data[i]);
-        plain_from = i + 1;
+    for (;;) {
+        size_t plain = json_plain_len(text);
+        buffer_append(out, text.data ? text.data : "", plain);
+        if (plain == text.len)
+            break;
+        append_escaped(out, (unsigned char)text.data[plain]);
+        text = str_of(text.data + plain + 1, text.len - plain - 1);
     }
-    buffer_append(out, text.data ? text.data + plain_from : "", text.len - plain_from);
     buffer_append_char(out, '"');
 }

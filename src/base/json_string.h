@@ -6,6 +6,8 @@
 
 #define JSON_ESCAPE_MAX 6u /* bytes that one byte becomes at most: \u001f */
 
+/* So many bytes at the beginning need no escape. */
+size_t json_plain_len(str text);
 void json_append_string(struct buffer *out, str text);
 
 #endif

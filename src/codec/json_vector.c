@@ -54,43 +54,16 @@ static inline void put(struct writer *writer, const char *text, size_t len)
 
 #define PUT(writer, literal) put(writer, literal, sizeof(literal) - 1)
 
-/* A byte's high bit is set where the byte is below 0x20, a quote or a backslash (and, harmlessly,
- * sometimes above one of those). */
-static inline uint64_t special_bytes(uint64_t word)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t quotes = word ^ ones * '"';
-    uint64_t slashes = word ^ ones * '\\';
-    uint64_t low = (word - ones * 0x20) & ~word;
-    return (low | ((quotes - ones) & ~quotes) | ((slashes - ones) & ~slashes)) & (ones * 0x80);
-}
-
-/* Short texts without anything to escape go eight bytes at a time; the rest is json_string's. */
 static void put_string(struct writer *writer, str text)
 {
-    size_t i = 0;
     if (!writer_room(writer, text.len + VALUE_ROOM))
         return;
-    char *start = writer->at;
-    *writer->at++ = '"';
-    for (; i + 8 <= text.len; i += 8) {
-        uint64_t word;
-        memcpy(&word, text.data + i, sizeof(word));
-        if (special_bytes(word))
-            break;
-        put(writer, text.data + i, sizeof(word));
-    }
-    for (; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (c < 0x20 || c == '"' || c == '\\')
-            break;
-        *writer->at++ = (char)c;
-    }
-    if (likely(i == text.len)) {
+    if (likely(json_plain_len(text) == text.len)) {
+        *writer->at++ = '"';
+        put(writer, text.len ? text.data : "", text.len);
         *writer->at++ = '"';
         return;
     }
-    writer->at = start;
     writer_sync(writer);
     json_append_string(writer->out, text);
     *writer = writer_begin(writer->out);

@@ -20,9 +20,12 @@ static int decode_at(str text, size_t i)
 
 bool http_percent_is_valid(str text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] == '%' && decode_at(text, i) < 0)
+    const char *end = text.data + text.len;
+    const char *at = text.len ? memchr(text.data, '%', text.len) : NULL;
+    while (at) {
+        if (decode_at(text, (size_t)(at - text.data)) < 0)
             return false;
+        at = memchr(at + 1, '%', (size_t)(end - at - 1));
     }
     return true;
 }

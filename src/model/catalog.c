@@ -58,12 +58,13 @@ const struct catalog_version *catalog_resolve(const struct catalog *catalog, str
 {
     str name;
     uint32_t number;
-    if (!definition_parse_reference(reference, &name, &number))
+    const struct catalog_feature *feature = catalog_find_feature(catalog, reference);
+    if (feature != NULL) /* a bare name, nearly always */
+        return feature->active;
+    if (!definition_parse_reference(reference, &name, &number) || number == 0)
         return NULL;
-    const struct catalog_feature *feature = catalog_find_feature(catalog, name);
-    if (feature == NULL || number == 0)
-        return feature ? feature->active : NULL;
-    return catalog_feature_version(feature, number);
+    feature = catalog_find_feature(catalog, name);
+    return feature ? catalog_feature_version(feature, number) : NULL;
 }
 
 const struct catalog_version *catalog_version_at(const struct catalog *catalog,

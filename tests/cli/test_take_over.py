@@ -178,7 +178,8 @@ def test_a_cluster(here):
 
 
 def test_a_password_and_tls(here):
-    guarded = redis_servers.RedisServer(user="reader", password="s3cr:t/@", certificates=redis_servers.Certificates()).start()
+    guarded = redis_servers.RedisServer(user="reader", password="s3cr:t/@",
+                                        certificates=redis_servers.Certificates()).start()
     guarded.client(3).set("tls:t_int", "9")
     assert counts(here.fine("ingest", "--from-redis", guarded.tls_url(3)))["taken"] == 1
     assert values(here, "tls", "t_int") == {"t_int": 9}

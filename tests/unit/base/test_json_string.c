@@ -28,8 +28,29 @@ static void test_escapes(void **state)
     check(STR("\xC3\xA9\xF0\x9F\x98\x80"), STR("\"\xC3\xA9\xF0\x9F\x98\x80\""));
 }
 
+/* Eight bytes are looked at together: each byte, alone among plain ones, at each place. */
+static void test_plain_len(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len <= 20; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (int c = 0; c < 256; c++) {
+                char text[20];
+                memset(text, c % 2 ? '!' : '\x7F', sizeof(text));
+                text[at] = (char)c;
+                bool is_plain = c >= 0x20 && c != '"' && c != '\\';
+                assert_int_equal(json_plain_len(str_of(text, len)), is_plain ? len : at);
+            }
+        }
+    }
+    assert_int_equal(json_plain_len(str_of(NULL, 0)), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_escapes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_plain_len),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
