@@ -274,9 +274,10 @@ unsigned api_accepts(const struct http_exchange *exchange, str media_type, bool 
     unsigned best_fit = 0;
     unsigned quality = 0;
     bool any = false;
+    size_t shortest = exactly ? media_type.len : 1;
     for (uint32_t i = 0; i < request->header_count; i++) {
         const struct http_header *header = &request->headers[i];
-        if (header->value.len == 0 || !str_eq_nocase(header->name, STR("Accept")))
+        if (header->value.len < shortest || !str_eq_nocase(header->name, STR("Accept")))
             continue;
         any = true;
         weigh(header->value, media_type, exactly, &best_fit, &quality);
