@@ -120,6 +120,7 @@ static redisReplyObjectFunctions FUNCTIONS = {
 bool redis_replies_init(struct redis_replies *replies)
 {
     arena_init(&replies->arena, REDIS_REPLY_BYTES_MAX);
+    replies->row = NULL;
     replies->reader = redisReaderCreateWithFunctions(&FUNCTIONS);
     if (replies->reader == NULL)
         return false;
@@ -159,6 +160,7 @@ status redis_replies_next(struct redis_replies *replies, const redisReply **out,
 {
     void *reply = NULL;
     bool is_between = replies->reader->ridx < 0; /* else one has come in part */
+    replies->row = NULL;
     if (is_between)
         arena_reset(&replies->arena);
     if (redisReaderGetReply(replies->reader, &reply) != REDIS_OK)

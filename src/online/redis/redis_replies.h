@@ -19,6 +19,7 @@
 struct redis_replies {
     redisReader *reader;
     struct arena arena;
+    redisReply *row; /* the last one that was taken, in the arena; NULL: something else is there */
 };
 
 MUST_CHECK bool redis_replies_init(struct redis_replies *replies);

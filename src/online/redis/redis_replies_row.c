@@ -43,15 +43,22 @@ static inline const char *take_element(const char *at, const char *end, redisRep
         return text + len + 2;
     }
     out->type = REDIS_REPLY_NIL;
+    out->str = NULL;
+    out->len = 0;
     if (starts_with(at, end, STR("$-1\r\n")))
         return at + 5;
     return starts_with(at, end, STR("_\r\n")) ? at + 3 : NULL;
 }
 
-/* The reply, its pointers to the elements, and those, in one block. */
+/* The reply, its pointers to the elements, and those, in one block: that of the row before, if it was as wide. */
 static redisReply *make_reply(struct redis_replies *replies, int type, size_t count)
 {
+    if (likely(replies->row && replies->row->elements == count)) {
+        replies->row->type = type;
+        return replies->row;
+    }
     arena_reset(&replies->arena);
+    replies->row = NULL;
     size_t each = sizeof(redisReply) + sizeof(redisReply *);
     redisReply *reply = arena_alloc(&replies->arena, sizeof(*reply) + count * each);
     if (reply == NULL)
@@ -62,6 +69,7 @@ static redisReply *make_reply(struct redis_replies *replies, int type, size_t co
     reply->element = (redisReply **)(void *)(reply + count + 1);
     for (size_t i = 0; i < count; i++)
         reply->element[i] = reply + 1 + i;
+    replies->row = reply;
     return reply;
 }
 

@@ -253,6 +253,15 @@ static void test_patterns(void **state)
     assert_false(matches(&pattern, STR("")));
     parse(STR("{}"), &pattern, found);
     assert_true(matches(&pattern, STR("{\"a\":\"1800000000000009:7:x\"}")));
+    static const char *const SAME_AND_OTHER_TIMES[] = {
+        "{\"b\":\"1700000000000000:7:v\",\"zz\":\"1700000000000000:8:n\",\"a\":\"1700000000000000:9:x\"}",
+        "{\"b\":\"1700000000000000:7:v\",\"zz\":\"1700000000000000:8:n\",\"a\":\"1700000000000001:9:x\"}",
+        "{\"b\":\"1700000000000000:7:v\",\"zz\":\"1800000000000000:8:n\",\"a\":\"1700000000000000:9:x\"}",
+        "{\"b\":\"1600000000000000:7:v\",\"zz\":\"1700000000000000:8:n\",\"a\":\"1700000000000000:9:x\"}",
+    };
+    assert_true(parse(str_from_cstr(SAME_AND_OTHER_TIMES[0]), &pattern, found));
+    for (size_t i = 0; i < ARRAY_LEN(SAME_AND_OTHER_TIMES); i++)
+        assert_true(matches(&pattern, str_from_cstr(SAME_AND_OTHER_TIMES[i])));
 }
 
 static void test_damage_is_like_no_pattern(void **state)

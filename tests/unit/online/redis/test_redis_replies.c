@@ -241,8 +241,10 @@ static void test_rows(void **state)
         STR("*0\r\n"),
         STR("*1\r\n_\r\n"),
         STR("*3\r\n$1\r\na\r\n$-1\r\n$0\r\n\r\n"),
+        STR("*3\r\n_\r\n$2\r\nbc\r\n_\r\n"), /* as wide as the one before */
         STR("*1\r\n$6\r\n\0\r\n$1\r\r\n"),
         STR("%1\r\n$1\r\nk\r\n$10\r\n0123456789\r\n"),
+        STR("*2\r\n$1\r\nk\r\n_\r\n"),
     };
     static const str OTHERS[] = {
         STR("$1\r\na\r\n"),
