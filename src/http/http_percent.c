@@ -20,12 +20,14 @@ static int decode_at(str text, size_t i)
 
 bool http_percent_is_valid(str text)
 {
-    const char *end = text.data + text.len;
-    const char *at = text.len ? memchr(text.data, '%', text.len) : NULL;
-    while (at) {
-        if (decode_at(text, (size_t)(at - text.data)) < 0)
+    const char *at = text.data;
+    const char *found;
+    size_t left = text.len;
+    while (left > 0 && (found = memchr(at, '%', left)) != NULL) {
+        if (decode_at(text, (size_t)(found - text.data)) < 0)
             return false;
-        at = memchr(at + 1, '%', (size_t)(end - at - 1));
+        left -= (size_t)(found + 1 - at);
+        at = found + 1;
     }
     return true;
 }
