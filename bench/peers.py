@@ -193,7 +193,7 @@ class Redis(Server):
         """Requests per second of redis-benchmark, which asks for one user all the time."""
         done = subprocess.run(pinned(GENERATOR_CORE, [
             "redis-benchmark", "-p", self.port, "-c", connections, "-n", 200000, "-q", "--csv",
-            "HMGET", f"user:{workload.user_id(0)}:features", *workload.FEATURES]),
+            "HMGET", f"user:{workload.user_id(0)}:features", *workload.DATED_FEATURES]),
             capture_output=True, text=True, check=True)
         return float(done.stdout.strip().splitlines()[-1].split('","')[1].strip('"'))
 

@@ -117,8 +117,12 @@ ON CONFLICT (entity_id) DO UPDATE SET user_age = excluded.user_age,
 """
 
 
-def hmget(n):
-    return resp("HMGET", f"user:{user_id(n)}:features", *FEATURES)
+def hmget(n, fields=FEATURES):
+    return resp("HMGET", f"user:{user_id(n)}:features", *fields)
+
+
+# What featured asks Redis for: when the values were true, too (spec/redis-layout.md).
+DATED_FEATURES = (*FEATURES, "__event_times")
 
 
 HEADERS = "Host: 127.0.0.1:8000\r\nUser-Agent: bench\r\nAccept: {accept}\r\n"
