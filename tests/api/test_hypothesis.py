@@ -185,7 +185,8 @@ def test_entity_ids(module_store, names, entity_id):
     ]
     answer = module_store.client.post("/features/batch", json={"user_ids": [entity_id]}).json()
     assert answer == [{"user_id": entity_id, "features": {name: entity_id}}]
-    erased = module_store.client.delete(f"/features/online/{path_id(entity_id)}").json()
+    path = f"/features/online/{path_id(entity_id)}?entity=user"  # other tests have ids of other entities
+    erased = module_store.client.delete(path).json()
     assert erased["entity_id"] == entity_id
     assert erased["values_deleted"] == 1
     assert module_store.read_one(entity_id, name) is None
