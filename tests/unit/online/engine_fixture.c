@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "model/cell_rule.h"
+#include "online/engine/snapshot.h"
+#include "sim_files.h"
 
 #define PLENTY (UINT64_C(1) << 40)
 
@@ -172,6 +174,22 @@ status fixture_restart(struct fixture *fixture)
 {
     fixture_stop(fixture);
     return fixture_start(fixture);
+}
+
+void fixture_kill(struct fixture *fixture, struct sim_files **sim)
+{
+    struct sim_files *left = sim_files_kill(*sim);
+    fixture_stop(fixture);
+    sim_files_destroy(*sim);
+    *sim = left;
+    fixture->options.files = sim_files_system(left);
+}
+
+status fixture_snapshot(struct fixture *fixture)
+{
+    struct error error;
+    epoch_offline(fixture->loop.reader);
+    return snapshotter_run(fixture_engine(fixture)->snapshotter, &error);
 }
 
 static struct fixture *create(void)

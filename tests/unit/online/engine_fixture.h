@@ -15,6 +15,8 @@
 #include "online/engine/engine_state.h"
 #include "online/engine/sweeper.h"
 
+struct sim_files;
+
 #define FIXTURE_FEATURES_MAX 400
 #define FIXTURE_IDENTITY UINT64_C(0x0123456789abcdef)
 #define FIXTURE_START_US INT64_C(1700000000000000)
@@ -66,6 +68,9 @@ void fixture_stop(struct fixture *fixture);
 status fixture_start(struct fixture *fixture);
 status fixture_await(struct fixture *fixture); /* the same, of a store that is being opened */
 status fixture_restart(struct fixture *fixture); /* both */
+/* Stops without a last snapshot: *sim becomes what was on the disk, for the next start. */
+void fixture_kill(struct fixture *fixture, struct sim_files **sim);
+status fixture_snapshot(struct fixture *fixture);
 /* While stopped: the catalog is built anew, with other slots, as a process does at its start. */
 void fixture_forget_slots(struct fixture *fixture);
 /* All segments of the folder, as somebody might do. */

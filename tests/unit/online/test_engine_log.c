@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "online/engine/snapshot.h"
 #include "sim_files.h"
 
 #define DATA "data"
@@ -43,11 +42,7 @@ static void world_close(struct world *world)
 /* The next process: what was on the disk when this one was killed. */
 static void world_kill(struct world *world)
 {
-    struct sim_files *after = sim_files_kill(world->sim);
-    fixture_stop(world->f);
-    sim_files_destroy(world->sim);
-    world->sim = after;
-    world->f->options.files = sim_files_system(after);
+    fixture_kill(world->f, &world->sim);
     assert_true(status_is_ok(fixture_start(world->f)));
 }
 
@@ -360,9 +355,7 @@ static void after_a_failed_sync_the_log_stays_closed(void **state)
     assert_int_equal(w.f->store->driver->check_ingestion(w.f->store, &error).code,
                      STATUS_UNAVAILABLE);
     uint64_t writes = sim_files_calls(w.sim, SIM_WRITE);
-    epoch_offline(w.f->loop.reader);
-    assert_int_equal(snapshotter_run(fixture_engine(w.f)->snapshotter, &error).code,
-                     STATUS_UNAVAILABLE);
+    assert_int_equal(fixture_snapshot(w.f).code, STATUS_UNAVAILABLE);
     assert_int_equal(sim_files_calls(w.sim, SIM_WRITE), writes); /* not a row for nothing */
     world_kill(&w);
     assert_true(int_of(&w, "x", w.age) == 1 || int_of(&w, "x", w.age) == 2); /* unknown */

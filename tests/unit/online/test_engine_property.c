@@ -9,7 +9,6 @@
 
 #include "base/log.h"
 #include "model/cell_rule.h"
-#include "online/engine/snapshot.h"
 #include "sim_files.h"
 
 #define STEPS 6000
@@ -322,13 +321,10 @@ static void step_catalog(struct world *world)
 static void restart(struct world *world, bool is_kill)
 {
     struct fixture *fixture = world->fixture;
-    struct sim_files *left = is_kill ? sim_files_kill(world->sim) : NULL;
-    fixture_stop(fixture);
-    if (is_kill) {
-        sim_files_destroy(world->sim);
-        world->sim = left;
-        fixture->options.files = sim_files_system(left);
-    }
+    if (is_kill)
+        fixture_kill(fixture, &world->sim);
+    else
+        fixture_stop(fixture);
     int64_t before_us = store_clock_now_us(&fixture->clock);
     store_clock_init(&fixture->clock, fixture_wall_us);
     fixture_forget_slots(fixture);
@@ -342,13 +338,10 @@ static void restart(struct world *world, bool is_kill)
 
 static void step_durable(struct world *world)
 {
-    struct error error;
     if (world->sim == NULL)
         return;
     if (below(world, 2) == 0) {
-        struct snapshotter *snapshotter = fixture_engine(world->fixture)->snapshotter;
-        epoch_offline(world->fixture->loop.reader);
-        assert_true(status_is_ok(snapshotter_run(snapshotter, &error)));
+        assert_true(status_is_ok(fixture_snapshot(world->fixture)));
         return;
     }
     static struct statistics before[FEATURES_AT_ONCE];

@@ -11,7 +11,6 @@
 #include "log/log_row.h"
 #include "log/log_scan.h"
 #include "online/engine/recovery.h"
-#include "online/engine/snapshot.h"
 #include "sim_files.h"
 
 #define DATA "data"
@@ -454,24 +453,6 @@ static void check_three(struct bed *bed)
     assert_int_equal(fixture_metrics(bed->fixture).lsn, 4);
 }
 
-/* Stops without a last snapshot. */
-static void stop_hard(struct bed *bed)
-{
-    struct sim_files *left = sim_files_kill(bed->sim);
-    fixture_stop(bed->fixture);
-    sim_files_destroy(bed->sim);
-    bed->sim = left;
-    bed->fixture->options.files = sim_files_system(left);
-}
-
-static void snapshot(struct bed *bed)
-{
-    struct error error;
-    epoch_offline(bed->fixture->loop.reader);
-    assert_true(
-        status_is_ok(snapshotter_run(fixture_engine(bed->fixture)->snapshotter, &error)));
-}
-
 static void damaged_snapshots_are_passed_over_if_the_log_is_whole(void **state)
 {
     (void)state;
@@ -480,8 +461,8 @@ static void damaged_snapshots_are_passed_over_if_the_log_is_whole(void **state)
     bed_open(&bed);
     expect_started(&bed);
     put_three(&bed);
-    snapshot(&bed); /* the segment is being written: it stays */
-    stop_hard(&bed);
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture))); /* the segment in use stays */
+    fixture_kill(bed.fixture, &bed.sim);
     path_of(4, path);
     sim_files_flip(bed.sim, path, 200, 1);
     expect_started(&bed);
@@ -503,15 +484,15 @@ static void an_older_snapshot_is_as_good(void **state)
     bed_open(&bed);
     expect_started(&bed);
     fixture_put(bed.fixture, "a", INT, value_int(0), T0);
-    snapshot(&bed);
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
     path_of(1, path);
     size_t len;
     unsigned char *older = sim_files_content(bed.sim, path, &len);
     fixture_put(bed.fixture, "a", INT, value_int(1), T0);
     fixture_put(bed.fixture, "a", INT, value_int(2), T0);
     fixture_put(bed.fixture, "a", TEXT, value_text(STR(LONG_TEXT)), T0);
-    snapshot(&bed);
-    stop_hard(&bed);
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
+    fixture_kill(bed.fixture, &bed.sim);
     sim_files_put(bed.sim, path, older, len); /* a crash before it was removed */
     free(older);
     path_of(4, path);
@@ -531,8 +512,8 @@ static void a_damaged_snapshot_alone_is_refused(void **state)
     bed_open(&bed);
     expect_started(&bed);
     put_three(&bed);
-    snapshot(&bed);
-    stop_hard(&bed);
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
+    fixture_kill(bed.fixture, &bed.sim);
     fixture_remove_log(sim_files_system(bed.sim), DATA "/log");
     path_of(4, path);
     sim_files_flip(bed.sim, path, 200, 1);
@@ -566,16 +547,16 @@ static void what_was_given_up_is_not_missed_again(void **state)
     expect_started(&bed);
     expect_int(&bed, "a", INT, 1);
     bed.fixture->options.recover_truncate = false;
-    stop_hard(&bed);
+    fixture_kill(bed.fixture, &bed.sim);
     expect_started(&bed);
     fixture_put(bed.fixture, "a", INT, value_int(2), T0);
-    stop_hard(&bed);
+    fixture_kill(bed.fixture, &bed.sim);
     expect_started(&bed);
     expect_int(&bed, "a", INT, 2);
     assert_int_equal(fixture_statistics(bed.fixture, INT).count, 1);
-    snapshot(&bed);
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
     fixture_put(bed.fixture, "a", INT, value_int(3), T0);
-    stop_hard(&bed);
+    fixture_kill(bed.fixture, &bed.sim);
     path_of(LSN + 1, path);
     sim_files_flip(bed.sim, path, 200, 1);
     fixture_remove_log(sim_files_system(bed.sim), DATA "/log");
@@ -583,7 +564,7 @@ static void what_was_given_up_is_not_missed_again(void **state)
     bed.fixture->options.recover_truncate = true;
     expect_started(&bed);
     bed.fixture->options.recover_truncate = false;
-    stop_hard(&bed);
+    fixture_kill(bed.fixture, &bed.sim);
     expect_started(&bed);
     assert_int_equal(fixture_metrics(bed.fixture).lsn, LSN + 1);
     expect_none(&bed, "a", INT);
@@ -631,8 +612,8 @@ static void every_byte_of_a_snapshot_counts(void **state)
     bed_open(&bed);
     expect_started(&bed);
     put_three(&bed);
-    snapshot(&bed);
-    stop_hard(&bed);
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
+    fixture_kill(bed.fixture, &bed.sim);
     path_of(4, path);
     flip_every_byte(&bed, path, &refused, &started); /* the log still has everything */
     assert_int_equal(refused, 0);
@@ -682,10 +663,10 @@ static void missing_memory_is_an_error(void **state)
     bed_open(&bed);
     expect_started(&bed);
     put_three(&bed);
-    snapshot(&bed);
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
     fixture_put(bed.fixture, "b", TEXT, value_text(STR(LONG_TEXT)), T0);
     fixture_erase(bed.fixture, "c", FIXTURE_ALL);
-    stop_hard(&bed);
+    fixture_kill(bed.fixture, &bed.sim);
     for (uint64_t n = 0;; n++) {
         uint64_t rows = 0;
         memory_fail_after(n);
@@ -730,9 +711,9 @@ static void a_disk_that_cannot_be_read_is_an_error(void **state)
     bed_open(&bed);
     expect_started(&bed);
     put_three(&bed);
-    snapshot(&bed);
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
     fixture_put(bed.fixture, "b", TEXT, value_text(STR(LONG_TEXT)), T0);
-    stop_hard(&bed);
+    fixture_kill(bed.fixture, &bed.sim);
     for (uint64_t n = 1;; n++) {
         uint64_t before = sim_files_failures(bed.sim);
         sim_files_fail(bed.sim, SIM_READ, n, EIO, false);
@@ -745,7 +726,7 @@ static void a_disk_that_cannot_be_read_is_an_error(void **state)
         } else {
             assert_int_equal(entities(&bed), 2);
         }
-        stop_hard(&bed);
+        fixture_kill(bed.fixture, &bed.sim);
         if (!hit)
             break;
     }

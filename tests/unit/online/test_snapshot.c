@@ -39,21 +39,10 @@ static void bed_close(struct bed *bed)
     sim_files_destroy(bed->sim);
 }
 
-static status snapshot(struct bed *bed)
-{
-    struct error error;
-    epoch_offline(bed->fixture->loop.reader);
-    return snapshotter_run(fixture_engine(bed->fixture)->snapshotter, &error);
-}
-
 /* The process is killed; another finds its files, or only its snapshot. */
 static void kill_and_start(struct bed *bed)
 {
-    struct sim_files *left = sim_files_kill(bed->sim);
-    fixture_stop(bed->fixture);
-    sim_files_destroy(bed->sim);
-    bed->sim = left;
-    bed->fixture->options.files = sim_files_system(left);
+    fixture_kill(bed->fixture, &bed->sim);
     assert_true(status_is_ok(fixture_start(bed->fixture)));
 }
 
@@ -171,7 +160,7 @@ static void every_kind_of_cell_comes_back(void **state)
     uint64_t memory_bytes = fixture_metrics(fixture).memory_bytes;
     uint64_t entities = fixture_metrics(fixture).entities;
     uint64_t lsn = fixture_metrics(fixture).lsn;
-    assert_true(status_is_ok(snapshot(&bed)));
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
     /* All must come from the snapshot. */
     fixture_remove_log(sim_files_system(bed.sim), DATA "/log");
     store_clock_init(&fixture->clock, fixture_wall_us);
@@ -215,7 +204,7 @@ static void the_file_decodes_by_itself(void **state)
         fixture_put(bed.fixture, id, i % 2, any_value(i % 2 ? DATA_TYPE_STRING : DATA_TYPE_INT, i),
                     FIXTURE_START_US);
     }
-    assert_true(status_is_ok(snapshot(&bed)));
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
     assert_int_equal(snapshots(&bed, &lsn), 1);
     assert_int_equal(lsn, 3000);
     log_file_path(DATA "/snapshot", lsn, LOG_SNAPSHOT_SUFFIX, path, sizeof(path));
@@ -320,7 +309,7 @@ static void older_snapshots_and_segments_go(void **state)
     for (uint32_t round = 0; round < 3; round++) {
         for (uint32_t i = 0; i < 3000; i++)
             fixture_put(bed.fixture, "user_1", 0, value_text(STR(LONG_TEXT)), FIXTURE_START_US);
-        assert_true(status_is_ok(snapshot(&bed)));
+        assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
         assert_int_equal(snapshots(&bed, &lsn), 1);
         assert_int_equal(lsn, 3000 * (round + 1));
         assert_int_equal(unfinished(&bed), 0);
@@ -424,7 +413,7 @@ static void a_disk_that_fails_leaves_the_last_snapshot(void **state)
         snprintf(id, sizeof(id), "user_%u", i);
         fixture_put(bed.fixture, id, 0, value_text(STR(LONG_TEXT)), FIXTURE_START_US);
     }
-    assert_true(status_is_ok(snapshot(&bed)));
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
     uint64_t failures = 0;
     for (int kind = 0; kind < SIM_ANY; kind++)
         for (uint64_t n = 1;; n++) {
@@ -432,7 +421,7 @@ static void a_disk_that_fails_leaves_the_last_snapshot(void **state)
             fixture_put(bed.fixture, "user_1", 0, value_text(STR("x")), FIXTURE_START_US);
             uint64_t before = sim_files_failures(bed.sim);
             sim_files_fail(bed.sim, (enum sim_call)kind, n, EIO, false);
-            status result = snapshot(&bed);
+            status result = fixture_snapshot(bed.fixture);
             bool hit = sim_files_failures(bed.sim) > before;
             sim_files_fail(bed.sim, (enum sim_call)kind, 0, 0, false);
             if (status_is_ok(result)) {
@@ -443,7 +432,7 @@ static void a_disk_that_fails_leaves_the_last_snapshot(void **state)
                 check_failed(&bed, result, lsn);
                 failures++;
             }
-            assert_true(status_is_ok(snapshot(&bed)));
+            assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
             assert_int_equal(unfinished(&bed), 0);
         }
     assert_true(failures >= 6); /* create, header, rows, end, sync, rename, folder */
@@ -467,7 +456,7 @@ static void missing_memory_leaves_the_last_snapshot(void **state)
     }
     for (uint64_t n = 0;; n++) {
         memory_fail_after(n);
-        status result = snapshot(&bed);
+        status result = fixture_snapshot(bed.fixture);
         bool done = status_is_ok(result);
         memory_fail_after(UINT64_MAX);
         assert_int_equal(unfinished(&bed), 0);
@@ -731,7 +720,7 @@ static uint64_t snapshot_with_churn(uint32_t times)
     open_hooked(&bed, &hooked);
     put_long_rows(&bed);
     hooks_left = times;
-    assert_true(status_is_ok(snapshot(&bed)));
+    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
     uint64_t rows = fixture_metrics(bed.fixture).durability.snapshot_rows;
     kill_and_start(&bed);
     assert_int_equal(fixture_metrics(bed.fixture).entities, LONG_ROWS);
