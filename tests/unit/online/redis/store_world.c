@@ -114,6 +114,15 @@ int store_setup(void **state)
     return 0;
 }
 
+int store_setup_open(void **state)
+{
+    if (store_setup(state) != 0)
+        return -1;
+    store_open(IDENTITY);
+    assert_true(status_is_ok(world.open_result));
+    return 0;
+}
+
 int store_teardown(void **state)
 {
     (void)state;
@@ -413,4 +422,18 @@ const redisReply *store_redis(const char *format, ...)
     va_end(arguments);
     assert_non_null(last_reply);
     return last_reply;
+}
+
+void expect_int(const char *id, uint32_t feature, int64_t expected)
+{
+    struct cell cell = store_get(id, feature);
+    assert_int_equal(cell.state, CELL_PRESENT);
+    assert_int_equal(cell.value.type, DATA_TYPE_INT);
+    assert_int_equal(cell.value.integer, expected);
+}
+
+void expect_reply(const char *expected, const redisReply *reply)
+{
+    assert_int_equal(reply->type, REDIS_REPLY_STRING);
+    assert_string_equal(reply->str, expected);
 }

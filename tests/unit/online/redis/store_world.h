@@ -18,6 +18,8 @@
 #define STORE_FEATURES_MAX 64
 #define STORE_ALL UINT32_MAX /* everything of the entity of feature 0 */
 #define SECOND_US INT64_C(1000000)
+#define IDENTITY "0123456789abcdef0123456789abcdef" /* of the registry */
+#define NOW ONLINE_EVENT_TIME_NOW
 
 struct store_feature {
     int64_t id; /* its only version has id 1000 + id; 0: dropped */
@@ -63,7 +65,9 @@ extern struct store_world world;
 
 /* The server; no feature yet, the store not opened. */
 int store_setup(void **state);
+int store_setup_open(void **state); /* opened */
 int store_teardown(void **state);
+#define STORE_TEST(test) cmocka_unit_test_setup_teardown(test, store_setup_open, store_teardown)
 /* Opens it, and waits until it has been reached. */
 void store_open(const char *identity);
 void store_begin(const char *identity); /* does not wait */
@@ -103,6 +107,9 @@ struct online_metrics store_metrics(void);
 
 /* A command of the test's own client, its words parted by spaces; freed with the next one. */
 const redisReply *store_redis(const char *format, ...);
+
+void expect_int(const char *id, uint32_t feature, int64_t expected);
+void expect_reply(const char *expected, const redisReply *reply); /* a string */
 
 static inline struct value value_int(int64_t integer)
 {

@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "online/redis/redis_private.h"
 
-#define IDENTITY "0123456789abcdef0123456789abcdef"
 #define LOOPS 2u
 
 static struct loop loops[LOOPS];

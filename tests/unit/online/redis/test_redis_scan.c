@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IDENTITY "0123456789abcdef0123456789abcdef"
 #define IDS 2000
 
 static bool seen[IDS];

@@ -2,41 +2,10 @@
 #include "store_world.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/clock.h"
-#include "model/cell_rule.h"
-
-#define IDENTITY "0123456789abcdef0123456789abcdef"
-#define NOW ONLINE_EVENT_TIME_NOW
-
-static int setup_open(void **state)
-{
-    if (store_setup(state) != 0)
-        return -1;
-    store_open(IDENTITY);
-    assert_true(status_is_ok(world.open_result));
-    return 0;
-}
 
 static int64_t now_us(void)
 {
     return store_clock_now_us(&world.clock);
-}
-
-static void expect_int(const char *id, uint32_t feature, int64_t expected)
-{
-    struct cell cell = store_get(id, feature);
-    assert_int_equal(cell.state, CELL_PRESENT);
-    assert_int_equal(cell.value.type, DATA_TYPE_INT);
-    assert_int_equal(cell.value.integer, expected);
-}
-
-static void expect_reply(const char *expected, const redisReply *reply)
-{
-    assert_int_equal(reply->type, REDIS_REPLY_STRING);
-    assert_string_equal(reply->str, expected);
 }
 
 static void test_every_type_comes_back(void **state)
@@ -274,78 +243,6 @@ static void test_unregistered_entity(void **state)
     assert_true(others.items[0].value.real == 4.5);
 }
 
-static void test_damaged_rows(void **state)
-{
-    (void)state;
-    uint32_t feature = store_add("user", DATA_TYPE_INT, 0);
-    uint64_t deleted;
-    store_put("u", feature, value_int(1), NOW);
-    static const char *const DAMAGE[] = {"", "{", "[]", "{\"f0\":1}", "{\"f0\":\"1:2:v\"}x", "null"};
-    for (size_t i = 0; i < ARRAY_LEN(DAMAGE); i++) {
-        store_redis("HSET user:u:features __event_times %s", DAMAGE[i]);
-        assert_int_equal(store_get("u", feature).state, CELL_NOT_FOUND);
-        assert_int_equal(store_others("u").count, 0);
-    }
-    assert_int_equal(store_metrics().remote.rows_damaged, 2 * ARRAY_LEN(DAMAGE));
-    store_redis("HSET user:u:features __event_times {");
-    struct online_write_cell cell = store_cell(feature, value_int(2), NOW);
-    struct online_write_row row = {.entity_index = store_version(feature)->entity->index,
-                                   .entity_id = STR("u"),
-                                   .cells = &cell,
-                                   .cell_count = 1,
-                                   .ends_record = true};
-    struct online_write write = {.rows = &row, .row_count = 1};
-    assert_int_equal(store_write(&write).code, STATUS_UNAVAILABLE);
-    assert_non_null(strstr(write.error.detail, "user:u:features"));
-    assert_int_equal(store_try_erase("u", feature, &deleted).code, STATUS_UNAVAILABLE);
-    assert_int_equal(store_erase("u", STORE_ALL), 1); /* that mends it */
-    assert_true(store_put("u", feature, value_int(1), NOW));
-    expect_int("u", feature, 1);
-}
-
-static void test_another_type(void **state)
-{
-    (void)state;
-    uint32_t feature = store_add("user", DATA_TYPE_INT, 0);
-    store_redis("SET user:u:features x");
-    assert_int_equal(store_get("u", feature).state, CELL_NOT_FOUND);
-    assert_int_equal(store_metrics().remote.rows_damaged, 1);
-    struct online_write_cell cell = store_cell(feature, value_int(2), NOW);
-    struct online_write_row row = {.entity_index = store_version(feature)->entity->index,
-                                   .entity_id = STR("u"),
-                                   .cells = &cell,
-                                   .cell_count = 1,
-                                   .ends_record = true};
-    struct online_write write = {.rows = &row, .row_count = 1};
-    assert_int_equal(store_write(&write).code, STATUS_UNAVAILABLE);
-    assert_non_null(strstr(write.error.detail, "user:u:features"));
-    expect_reply("x", store_redis("GET user:u:features"));
-}
-
-/* Three records; the second one, of two rows, cannot be written. */
-static void test_records_before_a_failure_count(void **state)
-{
-    (void)state;
-    uint32_t user = store_add("user", DATA_TYPE_INT, 0);
-    uint32_t driver = store_add("driver", DATA_TYPE_INT, 0);
-    store_redis("SET driver:b:features x");
-    struct online_write_cell of_user = store_cell(user, value_int(1), 5);
-    struct online_write_cell of_driver = store_cell(driver, value_int(2), 5);
-    uint32_t users = store_version(user)->entity->index;
-    uint32_t drivers = store_version(driver)->entity->index;
-    struct online_write_row rows[] = {
-        {users, STR("a"), &of_user, 1, true},
-        {users, STR("b"), &of_user, 1, false},
-        {drivers, STR("b"), &of_driver, 1, true},
-        {users, STR("c"), &of_user, 1, true},
-    };
-    struct online_write write = {.rows = rows, .row_count = 4};
-    assert_int_equal(store_write(&write).code, STATUS_UNAVAILABLE);
-    assert_int_equal(write.records_applied, 1);
-    assert_int_equal(write.values_written, 1);
-    expect_int("a", user, 1);
-}
-
 static void test_many_rows(void **state)
 {
     (void)state;
@@ -485,231 +382,6 @@ static void test_statistics_are_handed_on_at_the_end(void **state)
     assert_int_equal(world.shared[0].count, 1);
 }
 
-static void test_scripts_are_loaded_again(void **state)
-{
-    (void)state;
-    uint32_t feature = store_add("user", DATA_TYPE_INT, 0);
-    store_put("u", feature, value_int(1), NOW);
-    store_put("u", feature, value_int(2), NOW);
-    assert_int_equal(store_metrics().remote.script_loads, 1);
-    store_redis("SCRIPT FLUSH");
-    store_put("u", feature, value_int(3), NOW);
-    expect_int("u", feature, 3);
-    assert_int_equal(store_metrics().remote.script_loads, 2);
-}
-
-/* Tidied once a second at most. */
-static uint64_t tidied_revision(void)
-{
-    const redisReply *reply = store_redis("GET featured:tidied");
-    return reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
-}
-
-static void await_tidied(void)
-{
-    STORE_UNTIL(tidied_revision() == catalog_current(&world.catalog)->revision &&
-                store_redis("EXISTS featured:tidy")->integer == 0);
-}
-
-static void test_tidy_removes_dropped_features(void **state)
-{
-    (void)state;
-    uint32_t a = store_add("user", DATA_TYPE_INT, 0);
-    uint32_t b = store_add("user", DATA_TYPE_INT, 3600);
-    store_add("user", DATA_TYPE_INT, 60);
-    store_put("u", a, value_int(1), NOW);
-    store_put("u", b, value_int(2), NOW);
-    store_put("v", a, value_int(1), NOW);
-    store_put("w", a, value_int(1), NOW);
-    store_redis("HSET user:w:features theirs 1");
-    store_redis("HSET user:x:features f0 1");
-    store_redis("HSET driver:y:features __event_times {\"f\":\"1:2:v\"} f 1");
-    store_drop(a);
-    await_tidied();
-    assert_int_equal(store_redis("HEXISTS user:u:features f0")->integer, 0);
-    expect_int("u", b, 2);
-    assert_in_range(store_redis("PTTL user:u:features")->integer, 3640000, 3660000);
-    assert_int_equal(store_redis("EXISTS user:v:features")->integer, 0);
-    assert_int_equal(store_redis("HLEN user:w:features")->integer, 2);
-    assert_int_equal(store_redis("PTTL user:w:features")->integer, -1);
-    assert_int_equal(store_redis("HLEN user:x:features")->integer, 1); /* others wrote it */
-    assert_int_equal(store_redis("EXISTS driver:y:features")->integer, 0);
-    assert_int_equal(store_metrics().remote.rows_tidied, 4);
-}
-
-static void test_tidy_follows_a_changed_ttl(void **state)
-{
-    (void)state;
-    uint32_t feature = store_add("user", DATA_TYPE_INT, 60);
-    store_put("u", feature, value_int(1), NOW);
-    store_set_ttl(feature, 3600);
-    await_tidied();
-    assert_in_range(store_redis("PTTL user:u:features")->integer, 3640000, 3660000);
-    store_set_ttl(feature, 0);
-    await_tidied();
-    assert_int_equal(store_redis("PTTL user:u:features")->integer, -1);
-    store_set_ttl(feature, 600);
-    await_tidied();
-    assert_in_range(store_redis("PTTL user:u:features")->integer, 640000, 660000);
-    expect_int("u", feature, 1);
-    uint64_t tidied = store_metrics().remote.rows_tidied;
-    uint64_t revision = catalog_current(&world.catalog)->revision;
-    store_add("user", DATA_TYPE_INT, 60); /* nothing to follow */
-    STORE_UNTIL(store_metrics().remote.commands > 0);
-    for (int64_t until = store_now_ms() + 2200; store_now_ms() < until;)
-        store_turn();
-    assert_int_equal(tidied_revision(), revision);
-    assert_int_equal(store_metrics().remote.rows_tidied, tidied);
-}
-
-static uint64_t times_called(const char *command)
-{
-    char line[64];
-    const redisReply *reply = store_redis("INFO commandstats");
-    snprintf(line, sizeof(line), "cmdstat_%s:calls=", command);
-    const char *found = strstr(reply->str, line);
-    return found ? strtoull(found + strlen(line), NULL, 10) : 0;
-}
-
-/* A key that went at its old end would take along what has a longer life by now. */
-static void test_tidy_looks_again_at_a_row_that_changes(void **state)
-{
-    (void)state;
-    uint32_t feature = store_add("user", DATA_TYPE_INT, 60);
-    store_put("u", feature, value_int(1), NOW);
-    await_tidied();
-    uint64_t looks = times_called("hkeys");
-    store_set_ttl(feature, 3600);
-    STORE_UNTIL(times_called("hkeys") > looks);
-    store_redis("HSET user:u:features theirs 1"); /* before the script: that waits for the loop */
-    await_tidied();
-    assert_in_range(store_redis("PTTL user:u:features")->integer, 3640000, 3660000);
-    assert_int_equal(times_called("hkeys"), looks + 2);
-}
-
-/* More rows than may be asked about at a time. */
-static void test_tidy_goes_in_parts(void **state)
-{
-    char id[8];
-    if (store_setup(state) != 0)
-        fail();
-    world.max_pending = 8;
-    store_open(IDENTITY);
-    uint32_t feature = store_add("user", DATA_TYPE_INT, 60);
-    for (int i = 0; i < 40; i++) {
-        snprintf(id, sizeof(id), "u%d", i);
-        store_put(id, feature, value_int(1), NOW);
-    }
-    await_tidied();
-    store_set_ttl(feature, 3600);
-    await_tidied();
-    for (int i = 0; i < 40; i++)
-        assert_in_range(store_redis("PTTL user:u%d:features", i)->integer, 3640000, 3660000);
-    assert_int_equal(store_metrics().remote.refused, 0);
-}
-
-static void test_full(void **state)
-{
-    (void)state;
-    uint32_t feature = store_add("user", DATA_TYPE_STRING, 0);
-    store_put("u", feature, value_text(STR("x")), NOW);
-    store_redis("CONFIG SET maxmemory 1");
-    struct online_write_cell cell = store_cell(feature, value_text(STR("y")), NOW);
-    struct online_write_row row = {.entity_index = store_version(feature)->entity->index,
-                                   .entity_id = STR("u"),
-                                   .cells = &cell,
-                                   .cell_count = 1,
-                                   .ends_record = true};
-    struct online_write write = {.rows = &row, .row_count = 1};
-    assert_int_equal(store_write(&write).code, STATUS_STORE_FULL);
-    assert_int_equal(store_get("u", feature).state, CELL_PRESENT);
-    assert_int_equal(store_erase("u", STORE_ALL), 1); /* a full store can be erased */
-    assert_false(store_redis("HEXISTS user:u:features f0")->integer);
-    store_redis("CONFIG SET maxmemory 0");
-}
-
-static void test_another_registry(void **state)
-{
-    if (store_setup(state) != 0)
-        fail();
-    store_redis("SET featured:registry somebody-elses");
-    store_open(IDENTITY);
-    assert_int_equal(world.open_result.code, STATUS_UNAVAILABLE);
-    assert_non_null(strstr(world.open_error.detail, "another registry"));
-    uint32_t feature = store_add("user", DATA_TYPE_INT, 0);
-    uint64_t deleted;
-    struct error error;
-    assert_int_equal(store_try_erase("u", feature, &deleted).code, STATUS_UNAVAILABLE);
-    assert_int_equal(world.store->driver->check(world.store, &error).code, STATUS_UNAVAILABLE);
-    /* The way out that the error names. */
-    store_redis("DEL featured:registry");
-    STORE_UNTIL(status_is_ok(world.store->driver->check(world.store, &error)));
-    expect_reply(IDENTITY, store_redis("GET featured:registry"));
-    assert_int_equal(world.opened, 1);
-}
-
-/* More ids, and more rows, than may wait at all: they go in parts. */
-static void test_little_may_wait(void **state)
-{
-    enum { IDS = ONLINE_READ_IDS_MAX };
-    static char texts[IDS][8];
-    static str ids[IDS];
-    static struct cell cells[IDS];
-    static struct online_write_row rows[IDS];
-    if (store_setup(state) != 0)
-        fail();
-    world.max_pending = 8;
-    store_open(IDENTITY);
-    uint32_t feature = store_add("user", DATA_TYPE_INT, 0);
-    const struct catalog_version *version = store_version(feature);
-    struct online_write_cell cell = store_cell(feature, value_int(3), 5);
-    for (int i = 0; i < IDS; i++) {
-        snprintf(texts[i], sizeof(texts[i]), "u%d", i);
-        ids[i] = str_from_cstr(texts[i]);
-        rows[i] = (struct online_write_row){version->entity->index, ids[i], &cell, 1, true};
-    }
-    struct online_write write = {.rows = rows, .row_count = IDS};
-    struct online_read read = {.entity_name = version->entity->name,
-                               .entity = version->entity,
-                               .entity_ids = ids,
-                               .id_count = IDS,
-                               .versions = &version,
-                               .version_count = 1,
-                               .cells = cells};
-    assert_true(status_is_ok(store_write(&write)));
-    assert_int_equal(write.records_applied, IDS);
-    assert_true(status_is_ok(store_read(&read)));
-    for (int i = 0; i < IDS; i++)
-        assert_int_equal(cells[i].value.integer, 3);
-}
-
-static void test_redis_that_is_away_is_waited_for(void **state)
-{
-    struct error error;
-    if (store_setup(state) != 0)
-        fail();
-    redis_server_kill(&world.server);
-    store_begin(IDENTITY);
-    uint32_t feature = store_add("user", DATA_TYPE_INT, 0);
-    uint64_t deleted;
-    assert_int_equal(store_try_erase("u", feature, &deleted).code, STATUS_UNAVAILABLE);
-    redis_server_restart(&world.server, NULL);
-    STORE_UNTIL(world.opened);
-    assert_true(status_is_ok(world.open_result));
-    store_put("u", feature, value_int(1), NOW);
-    expect_int("u", feature, 1);
-    assert_true(status_is_ok(world.store->driver->check(world.store, &error)));
-    /* And again, once it is lost. */
-    redis_server_kill(&world.server);
-    STORE_UNTIL(!status_is_ok(world.store->driver->check(world.store, &error)));
-    redis_server_restart(&world.server, NULL);
-    STORE_UNTIL(status_is_ok(world.store->driver->check(world.store, &error)));
-    store_put("u", feature, value_int(2), NOW);
-    redisReconnect(world.redis);
-}
-
-#define STORE_TEST(test) cmocka_unit_test_setup_teardown(test, setup_open, store_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -726,24 +398,12 @@ int main(void)
         STORE_TEST(test_a_value_of_the_future_stays),
         STORE_TEST(test_others),
         STORE_TEST(test_unregistered_entity),
-        STORE_TEST(test_damaged_rows),
-        STORE_TEST(test_another_type),
-        STORE_TEST(test_records_before_a_failure_count),
         STORE_TEST(test_many_rows),
         STORE_TEST(test_a_dropped_feature),
         STORE_TEST(test_later_versions_have_fields_of_their_own),
         STORE_TEST(test_scan),
         STORE_TEST(test_statistics),
         STORE_TEST(test_statistics_are_handed_on_at_the_end),
-        STORE_TEST(test_scripts_are_loaded_again),
-        STORE_TEST(test_tidy_removes_dropped_features),
-        STORE_TEST(test_tidy_follows_a_changed_ttl),
-        STORE_TEST(test_tidy_looks_again_at_a_row_that_changes),
-        cmocka_unit_test_teardown(test_tidy_goes_in_parts, store_teardown),
-        STORE_TEST(test_full),
-        cmocka_unit_test_teardown(test_another_registry, store_teardown),
-        cmocka_unit_test_teardown(test_little_may_wait, store_teardown),
-        cmocka_unit_test_teardown(test_redis_that_is_away_is_waited_for, store_teardown),
     };
     if (!redis_server_is_installed()) {
         print_message("no redis-server is installed: skipped\n");
