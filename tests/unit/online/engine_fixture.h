@@ -104,6 +104,8 @@ struct statistics fixture_statistics(struct fixture *fixture, uint32_t feature);
 struct online_metrics fixture_metrics(struct fixture *fixture);
 void fixture_sweep(struct fixture *fixture);
 
+#define LONG_TEXT "a text that is longer than thirty-two bytes, out of line"
+
 static inline struct value value_int(int64_t integer)
 {
     return (struct value){.type = DATA_TYPE_INT, .integer = integer};

@@ -20,7 +20,6 @@
 #include "sim_files.h"
 
 #define DATA "data"
-#define LONG_TEXT "a text that is longer than thirty-two bytes, out of line"
 
 struct bed {
     struct sim_files *sim;
