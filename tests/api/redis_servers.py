@@ -3,6 +3,7 @@ their own pids."""
 
 import atexit
 import functools
+import os
 import pathlib
 import random
 import shutil
@@ -21,6 +22,8 @@ SLOTS = 16384
 # Below what the system gives to outgoing connections: a port stays free while its server is down.
 PORTS = range(12000, 32000)
 DATABASES = 2048
+# What the nodes of a cluster run: Redis unless FEATURED_TEST_CLUSTER names another.
+CLUSTER_PROGRAM = os.environ.get("FEATURED_TEST_CLUSTER", "redis-server")
 # After so long without an answer a node of a cluster is taken for dead. It also says how often nodes tell
 # each other what they know: so less while a cluster is made.
 NODE_TIMEOUT_MS = 1500
@@ -171,12 +174,12 @@ class Cluster:
     """Masters with all slots in equal parts, and so many replicas of each. With certificates the nodes speak
     TLS to each other, and also to clients."""
 
-    def __init__(self, program="redis-server", masters=3, replicas=1, options=(), certificates=None):
+    def __init__(self, masters=3, replicas=1, options=(), certificates=None):
         self.master_count, self.replica_count = masters, replicas
         if certificates:
             options = [*options, "--tls-cluster", "yes"]
         self.nodes = [
-            RedisServer(program, ["--cluster-enabled", "yes", "--cluster-port", free_port(),
+            RedisServer(CLUSTER_PROGRAM, ["--cluster-enabled", "yes", "--cluster-port", free_port(),
                                   "--cluster-node-timeout", GOSSIP_MS, "--cluster-require-full-coverage", "no",
                                   "--repl-diskless-sync-delay", 0,
                                   "--repl-ping-replica-period", 1, "--cluster-replica-validity-factor", 0,
