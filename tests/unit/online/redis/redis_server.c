@@ -25,7 +25,10 @@
 
 bool redis_server_is_installed(void)
 {
-    return system("command -v redis-server >/dev/null 2>&1") == 0;
+    bool is_installed = system("command -v redis-server >/dev/null 2>&1") == 0;
+    if (!is_installed)
+        print_message("no redis-server is installed: skipped\n");
+    return is_installed;
 }
 
 uint16_t redis_server_free_port(void)

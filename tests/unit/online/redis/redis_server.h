@@ -13,8 +13,9 @@ struct redis_server {
     uint16_t port; /* TCP, or TLS if `options` say so with their port 0 */
 };
 
-/* Whether there is one to start; else the test is skipped. */
+/* Whether there is one to start; if not, says so, and main() returns: */
 bool redis_server_is_installed(void);
+#define REDIS_TEST_SKIPPED 77 /* as meson wants to be told */
 /* A port that nobody listened on a moment ago. */
 uint16_t redis_server_free_port(void);
 /* `options` as on redis-server's command line, NULL ends them; NULL: none. Returns when it answers

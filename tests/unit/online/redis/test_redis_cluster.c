@@ -356,6 +356,6 @@ int main(void)
         cmocka_unit_test(test_stopped_master),
     };
     if (!redis_server_is_installed() || system("command -v redis-cli >/dev/null 2>&1") != 0)
-        return 77; /* skipped */
+        return REDIS_TEST_SKIPPED;
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -100,9 +100,7 @@ int main(void)
         DRAIN_TEST(test_before_a_loop_has_started),
         DRAIN_TEST(test_without_memory),
     };
-    if (!redis_server_is_installed()) {
-        print_message("no redis-server is installed: skipped\n");
-        return 77;
-    }
+    if (!redis_server_is_installed())
+        return REDIS_TEST_SKIPPED;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,9 +148,7 @@ int main(void)
         SCAN_TEST(test_without_the_right_to_ask_for_the_run),
         SCAN_TEST(test_what_is_no_cursor_is_refused),
     };
-    if (!redis_server_is_installed()) {
-        print_message("no redis-server is installed: skipped\n");
-        return 77;
-    }
+    if (!redis_server_is_installed())
+        return REDIS_TEST_SKIPPED;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

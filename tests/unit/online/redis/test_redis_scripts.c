@@ -449,9 +449,7 @@ int main(void)
         cmocka_unit_test_setup(test_tidy_leaves_what_has_changed, flush),
         cmocka_unit_test_setup(test_the_entries_are_read_back, flush),
     };
-    if (!redis_server_is_installed()) {
-        print_message("no redis-server is installed: skipped\n");
-        return 77;
-    }
+    if (!redis_server_is_installed())
+        return REDIS_TEST_SKIPPED;
     return cmocka_run_group_tests(tests, start, stop);
 }

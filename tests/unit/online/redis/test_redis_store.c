@@ -405,9 +405,7 @@ int main(void)
         STORE_TEST(test_statistics),
         STORE_TEST(test_statistics_are_handed_on_at_the_end),
     };
-    if (!redis_server_is_installed()) {
-        print_message("no redis-server is installed: skipped\n");
-        return 77;
-    }
+    if (!redis_server_is_installed())
+        return REDIS_TEST_SKIPPED;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

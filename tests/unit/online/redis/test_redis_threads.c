@@ -284,9 +284,7 @@ static void test_several_loops(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_several_loops)};
-    if (!redis_server_is_installed()) {
-        print_message("no redis-server is installed: skipped\n");
-        return 77;
-    }
+    if (!redis_server_is_installed())
+        return REDIS_TEST_SKIPPED;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

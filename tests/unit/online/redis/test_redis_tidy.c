@@ -123,9 +123,7 @@ int main(void)
         STORE_TEST(test_tidy_looks_again_at_a_row_that_changes),
         cmocka_unit_test_teardown(test_tidy_goes_in_parts, store_teardown),
     };
-    if (!redis_server_is_installed()) {
-        print_message("no redis-server is installed: skipped\n");
-        return 77;
-    }
+    if (!redis_server_is_installed())
+        return REDIS_TEST_SKIPPED;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

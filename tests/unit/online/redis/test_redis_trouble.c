@@ -201,9 +201,7 @@ int main(void)
         cmocka_unit_test_teardown(test_little_may_wait, store_teardown),
         cmocka_unit_test_teardown(test_redis_that_is_away_is_waited_for, store_teardown),
     };
-    if (!redis_server_is_installed()) {
-        print_message("no redis-server is installed: skipped\n");
-        return 77;
-    }
+    if (!redis_server_is_installed())
+        return REDIS_TEST_SKIPPED;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
