@@ -8,6 +8,7 @@ os.environ.setdefault(
 
 import pytest
 
+import postgres
 import server as server_module
 from contract import Contract, ContractClient
 from raw import Connection
@@ -125,3 +126,24 @@ def connect(server):
     yield open_connection
     for connection in connections:
         connection.socket.close()
+
+
+@pytest.fixture
+def database():
+    """A name in the PostgreSQL that the tests share."""
+    return postgres.shared().create_database()
+
+
+@pytest.fixture
+def servers(start_server, client_of):
+    """servers(url, "a", "b") → a store for each, with .client and .server, whose registry is at that URL."""
+
+    def start(url, *names):
+        stores = []
+        for name in names:
+            running = start_server("--database-url", url, directory=name)
+            stores.append(Store(client_of(running)))
+            stores[-1].server = running
+        return stores
+
+    return start

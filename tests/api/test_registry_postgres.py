@@ -16,52 +16,8 @@ from waiting import await_that
 
 pytestmark = pytest.mark.skipif(not postgres.programs(), reason="PostgreSQL is not installed")
 
-# As SQLModel 0.0.27 makes it on PostgreSQL for the first replaced service.
-OTHER_SERVICE = """
-CREATE TABLE features (
-    id SERIAL NOT NULL,
-    name VARCHAR NOT NULL,
-    description VARCHAR,
-    data_type VARCHAR NOT NULL,
-    entity VARCHAR NOT NULL,
-    feature_group VARCHAR,
-    is_nullable BOOLEAN NOT NULL,
-    source VARCHAR,
-    transformation VARCHAR,
-    min_value FLOAT,
-    max_value FLOAT,
-    mean_value FLOAT,
-    std_dev FLOAT,
-    ttl_seconds INTEGER,
-    tags JSON,
-    created_at TIMESTAMP WITHOUT TIME ZONE NOT NULL,
-    updated_at TIMESTAMP WITHOUT TIME ZONE,
-    PRIMARY KEY (id)
-);
-CREATE INDEX ix_features_entity ON features (entity);
-CREATE INDEX ix_features_feature_group ON features (feature_group);
-CREATE UNIQUE INDEX ix_features_name ON features (name);
-"""
-# It names all its columns but the id, and writes JSON's null for absent tags.
-INSERT = """
-INSERT INTO features (name, description, data_type, entity, feature_group, is_nullable, source,
-    transformation, min_value, max_value, mean_value, std_dev, ttl_seconds, tags, created_at, updated_at)
-VALUES ('{name}', NULL, '{data_type}', '{entity}', NULL, true, NULL, NULL, NULL, NULL, NULL, NULL,
-    {ttl}, {tags}, '2025-01-02 03:04:05.000006', NULL) RETURNING features.id
-"""
-
-
-def insertion(name, data_type="int", entity="user", ttl="NULL", tags="'null'"):
-    return INSERT.format(name=name, data_type=data_type, entity=entity, ttl=ttl, tags=tags)
-
-
 def line(entity_id, **features):
     return json.dumps({"entity_id": entity_id, "features": features})
-
-
-@pytest.fixture
-def database():
-    return postgres.shared().create_database()
 
 
 @pytest.fixture
@@ -70,21 +26,6 @@ def own_postgres():
     running = postgres.Postgres()
     yield running
     running.remove()
-
-
-@pytest.fixture
-def servers(start_server, client_of):
-    """servers(url, "a", "b") → a store for each, with .client and .server."""
-
-    def start(url, *names):
-        stores = []
-        for name in names:
-            running = start_server("--database-url", url, directory=name)
-            stores.append(Store(client_of(running)))
-            stores[-1].server = running
-        return stores
-
-    return start
 
 
 def lose_hints(database):
@@ -373,120 +314,6 @@ def test_a_backup_stays_with_its_registry(start_server, tmp_path, client_of, dat
     assert featured("check", copy).endswith("whole\n")
     restored = start_server("--database-url", url, directory="copy")
     assert Store(client_of(restored)).read_one("u", "clicks") == 5
-
-
-@pytest.fixture
-def adopted(servers, database):
-    """A server on the table of the other service; its .sql() is that service's connection."""
-    sql = lambda text: postgres.shared().sql(text, database)
-    sql(OTHER_SERVICE)
-    sql(insertion("age", ttl="3600", tags="""'{"team": "risk"}'"""))
-    sql(insertion("gone"))
-    sql(insertion("score", "float"))
-    sql("DELETE FROM features WHERE name = 'gone'")
-    [store] = servers(postgres.shared().url(database), "a")
-    store.sql = sql
-    return store
-
-
-def test_a_table_of_another_service_is_adopted(adopted):
-    age = adopted.definition("age")
-    assert (age["id"], age["version"], age["data_type"], age["ttl_seconds"]) == (1, 1, "int", 3600)
-    assert age["tags"] == {"team": "risk"}
-    assert age["created_at"] == age["updated_at"] == "2025-01-02T03:04:05.000006Z"
-    score = adopted.definition("score")
-    assert (score["id"], score["tags"]) == (3, {})
-    adopted.write("u", {"age": 41, "score": 0.5})
-    assert adopted.read("u", ["age", "score"]) == {"age": 41, "score": 0.5}
-    assert adopted.register("ours", "int")["id"] == 4
-    assert adopted.put("age", "int", ttl_seconds=3_000_000_000).status_code == 200
-
-
-def test_that_service_goes_on(adopted):
-    adopted.write("u", {"age": 41})
-    assert adopted.sql(insertion("theirs")) == "4"
-    adopted.write("u", {"theirs": 1})
-    assert adopted.register("ours", "int")["id"] == 5
-    assert adopted.sql("SELECT name, ttl_seconds FROM features WHERE id = 1") == "age|3600"
-    # An id of the client's choice, which its API allows; ours goes on behind it.
-    adopted.sql(insertion("chosen").replace("(name", "(id, name").replace("('chosen", "(50, 'chosen"))
-    assert adopted.register("behind", "int")["id"] == 51
-    adopted.sql("UPDATE features SET ttl_seconds = 60, description = 'theirs' WHERE name = 'age'")
-    await_that(lambda: adopted.definition("age")["description"] == "theirs")
-    assert adopted.definition("age")["ttl_seconds"] == 60
-    # It calls the type something else: that is a new version.
-    adopted.sql("UPDATE features SET data_type = 'string' WHERE name = 'theirs'")
-    await_that(lambda: adopted.definition("theirs")["version"] == 2)
-    adopted.write("u", {"theirs": "text"})
-    assert adopted.read("u", ["theirs", "theirs@1"]) == {"theirs": "text", "theirs@1": 1}
-    adopted.sql("UPDATE features SET entity = 'driver' WHERE name = 'theirs'")
-    await_that(lambda: adopted.definition("theirs")["entity"] == "driver")
-    adopted.write("d", {"theirs": "text"})
-    adopted.sql("DELETE FROM features WHERE name = 'age'")
-    await_that(lambda: adopted.client.get("/features/definitions/age").status_code == 404)
-    assert adopted.sql("SELECT count(*) FROM features") == "5"
-
-
-def test_ids_that_were_chosen_are_not_given_again(servers, database):
-    sql = lambda text: postgres.shared().sql(text, database)
-    sql(OTHER_SERVICE)
-    sql(insertion("chosen").replace("(name", "(id, name").replace("('chosen", "(2, 'chosen"))
-    [a] = servers(postgres.shared().url(database), "a")
-    assert [a.register(name, "int")["id"] for name in "xyz"] == [3, 4, 5]
-    assert sql(insertion("theirs")) == "6"
-
-
-def test_what_that_service_writes_and_we_cannot_serve_is_left_out(adopted):
-    adopted.sql(insertion("view:bad"))
-    adopted.sql(insertion("typed", "blob"))
-    adopted.sql(insertion("fine"))
-    adopted.write("u", {"fine": 1})
-    names = [feature["name"] for feature in adopted.client.get("/features").json()["features"]]
-    assert names == ["age", "score", "fine"]
-    assert "event=features_left_out count=2" in adopted.server.own_log()
-    assert adopted.client.get("/ready").json() == {"status": "ready"}
-
-
-def test_a_ttl_they_change_leaves_the_expired_dead(adopted):
-    past_ms = time.time_ns() // 1_000_000 - 3_601_000
-    adopted.write("u", {"age": 1}, event_timestamp=past_ms)
-    assert adopted.read_one("u", "age") is None
-    # In their own transaction: no server has seen it yet.
-    dead_us = adopted.sql("UPDATE features SET ttl_seconds = NULL WHERE name = 'age'; SELECT dead_before_us "
-                          "FROM feature_versions WHERE feature_id = 1")
-    assert abs(int(dead_us) - (time.time() - 3600) * 1e6) < 60e6
-    await_that(lambda: adopted.definition("age")["ttl_seconds"] is None)
-    assert adopted.read_one("u", "age") is None
-
-
-@pytest.mark.parametrize("change, says", [
-    ("INSERT INTO features (name, data_type, entity, is_nullable, created_at) "
-     "VALUES ('view:age', 'int', 'user', true, now())", "row id 2, column name: expected a letter"),
-    ("UPDATE features SET data_type = 'blob'", "row id 1, column data_type: expected int"),
-    ("UPDATE features SET ttl_seconds = -1", "row id 1, column ttl_seconds"),
-    ("UPDATE features SET created_at = 'infinity'", "row id 1, column created_at"),
-    ("ALTER TABLE features DROP COLUMN tags", "no such column: tags"),
-    ("ALTER TABLE features ALTER ttl_seconds TYPE varchar",
-     "column ttl_seconds: expected integer or bigint, found character varying"),
-    ("ALTER TABLE features ADD owner int NOT NULL DEFAULT 1; ALTER TABLE features ALTER owner DROP DEFAULT",
-     "column owner: it must not be null and has no default"),
-    ("DROP INDEX ix_features_name; INSERT INTO features SELECT 9, name, description, data_type, entity, "
-     "feature_group, is_nullable, source, transformation, min_value, max_value, mean_value, std_dev, "
-     "ttl_seconds, tags, created_at FROM features", "Key (name)=(age) is duplicated"),
-])
-def test_a_table_that_cannot_be_served_stays_as_it_is(backend, tmp_path, database, change, says):
-    def content():
-        return [postgres.shared().sql(text, database) for text in (
-            "SELECT * FROM features", "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
-            "SELECT proname FROM pg_proc WHERE proname LIKE 'featured%'")]
-
-    postgres.shared().sql(OTHER_SERVICE + insertion("age"), database)
-    postgres.shared().sql(change, database)
-    before = content()
-    url = postgres.shared().url(database)
-    said = Server(tmp_path / "a", backend, ("--database-url", url)).refuses_to_start()
-    assert says in said and "nothing was changed" in said, said
-    assert content() == before
 
 
 def test_a_text_with_nul_is_refused(servers, database):

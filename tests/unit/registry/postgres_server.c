@@ -35,8 +35,9 @@ bool postgres_server_is_installed(void)
     return true;
 }
 
-/* A program of PostgreSQL, as its user, saying nothing, ended with us. */
-static pid_t run(const char *const *arguments)
+/* A program of PostgreSQL, as its user, saying nothing, ended with us. It is told its whole path: there
+ * it looks for the others. */
+static pid_t run(const char **arguments)
 {
     char path[320];
     const struct passwd *user = getuid() == 0 ? getpwnam("postgres") : NULL;
@@ -50,13 +51,14 @@ static pid_t run(const char *const *arguments)
     if (chdir(directory) != 0 || freopen("log", "a", stdout) == NULL ||
         dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
         _exit(126);
+    arguments[0] = path;
     execv(path, (char *const *)(uintptr_t)arguments);
     _exit(127);
 }
 
 static void make(void)
 {
-    const char *const arguments[] = {
+    const char *arguments[] = {
         "initdb",          "--pgdata=data", "--auth=trust",        "--no-sync",
         "--encoding=UTF8", "--locale=C",    "--username=featured", NULL};
     int result;
@@ -73,7 +75,7 @@ static void make(void)
 
 static void start(void)
 {
-    const char *const arguments[] = {"postgres",          "-D", "data",      "-k", directory, "-c",
+    const char *arguments[] = {"postgres",          "-D", "data",      "-k", directory, "-c",
                                      "listen_addresses=", "-c", "fsync=off", NULL};
     pid = run(arguments);
     for (int tries = 0; PQping(url) != PQPING_OK; tries++) {
