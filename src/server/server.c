@@ -314,14 +314,21 @@ static status init_loops(struct server *server, struct error *error)
     return OK;
 }
 
+static const char *why_ignored(const struct server_options *options)
+{
+    if (options->redis_url == NULL)
+        return "values are not in Redis";
+    return options->database_url ? "values are in Redis, definitions in PostgreSQL"
+                                 : "values are in Redis";
+}
+
 static status start(struct server *server, struct error *error)
 {
     server->started_ns = clock_monotonic_ns();
     notify_init(&server->notify);
     if (server->options->ignored)
         log_event(LOG_WARN, "settings_ignored", "settings=\"%s\" reason=\"%s\"",
-                  server->options->ignored,
-                  server->options->redis_url ? "values are in Redis" : "values are not in Redis");
+                  server->options->ignored, why_ignored(server->options));
     raise_file_limit();
     hash_seed_init();
     epoch_init(&server->epoch);

@@ -409,7 +409,7 @@ def test_out_of_memory_is_said(own_redis, start_server, client_of):
     if own_redis.process.poll() is not None:
         own_redis.start()
     own_redis.client().flushall()
-    server = start_server("--redis-url", own_redis.url())
+    server = start_server("--redis-url", own_redis.url(), "--threads", "1")
     store = Store(client_of(server))
     store.define("int", "clicks")
     store.write("u", {"clicks": 1})
@@ -418,10 +418,30 @@ def test_out_of_memory_is_said(own_redis, start_server, client_of):
         refused = store.ingest("u", {"clicks": 2})
         assert refused.status_code == 503 and refused.headers["Retry-After"], refused.text
         assert store.read_one("u", "clicks") == 1
+        assert store.ingest("u", {"clicks": 2}).status_code == 503
+        # The words of Redis, once a minute for each event loop.
+        assert server.own_log().count('event=writes_refused reason="OOM ') == 1
     finally:
         own_redis.client().config_set("maxmemory", 0)
     store.write("u", {"clicks": 3})
     assert store.read_one("u", "clicks") == 3
+
+
+def test_a_redis_that_was_emptied_is_said(own_redis, start_server, client_of):
+    """Somebody flushed it, or it came back without its data: nothing else would tell."""
+    if own_redis.process.poll() is not None:
+        own_redis.start()
+    own_redis.client().flushall()
+    server = start_server("--redis-url", own_redis.url())
+    store = Store(client_of(server))
+    store.define("int", "clicks")
+    store.write("u", {"clicks": 1})
+    assert "event=values_emptied" not in server.own_log()
+    own_redis.client().flushall()
+    await_that(lambda: "event=values_emptied" in server.own_log())
+    assert store.read_one("u", "clicks") is None
+    store.write("u", {"clicks": 2})
+    assert server.own_log().count("event=values_emptied") == 1
 
 
 def test_a_read_only_replica_takes_no_writes(own_redis, start_server, client_of):

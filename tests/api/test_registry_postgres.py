@@ -227,6 +227,9 @@ def test_a_session_that_is_ended_is_made_again(servers, database):
                               f"datname = '{database}' AND application_name = 'featured'")
         await_that(lambda: a.client.post("/register", json={
             "name": f"f{i}", "data_type": "int", "entity": "user"}).status_code == 200)
+    log = a.server.own_log()
+    assert 'event=registry_notice severity=FATAL reason="terminating connection' in log
+    assert "\nFATAL" not in log
 
 
 def test_postgresql_is_away_at_the_start(backend, tmp_path):

@@ -92,8 +92,13 @@ static void set_done(struct redis_command *command, enum redis_outcome outcome,
     struct error error;
     loop_enter(loop_of(binding)->loop);
     error_clear(&error);
-    if (status_is_ok(redis_answer_check(outcome, reply, &error)) &&
-        loop_of(binding)->client != NULL) {
+    bool is_set = status_is_ok(redis_answer_check(outcome, reply, &error));
+    int state = atomic_load_explicit(&binding->store->state, memory_order_acquire);
+    if (is_set && state == REDIS_STORE_READY)
+        log_event(LOG_WARN, "values_emptied",
+                  "reason=\"the key " REDIS_REGISTRY_KEY " was gone: Redis was emptied, or came back "
+                  "without its data\"");
+    if (is_set && loop_of(binding)->client != NULL) {
         look(binding);
         return;
     }

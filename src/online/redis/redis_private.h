@@ -23,6 +23,7 @@ struct redis_row_counters {
     _Atomic uint64_t rows_damaged;
     _Atomic uint64_t script_loads;
     int64_t damage_logged_ns; /* not shared */
+    int64_t refusal_logged_ns; /* the same */
 };
 
 /* What was accepted since it was last collected, by version. */
@@ -113,6 +114,9 @@ static inline uint32_t redis_loop_window(const struct redis_loop *on)
 }
 /* A row that is damaged was met: counted, and logged once a minute. */
 void redis_loop_damaged(struct redis_loop *on, str key);
+/* A write that Redis answered with an error (OOM, READONLY, NOREPLICAS …): its words are logged once a
+ * minute. Other replies, and NULL, are passed over. */
+void redis_loop_refused(struct redis_loop *on, const redisReply *reply);
 /* What to answer about `outcome` and `reply`: OK only for an answer that is no error. */
 MUST_CHECK status redis_answer_check(enum redis_outcome outcome, const redisReply *reply,
                                      struct error *error);

@@ -5,7 +5,7 @@
 #include "online/redis/redis_link.h"
 #include "online/redis/redis_private.h"
 
-#define DAMAGE_LOGGED_EVERY_NS INT64_C(60000000000)
+#define LOGGED_EVERY_NS INT64_C(60000000000)
 
 status redis_no_memory(struct error *error)
 {
@@ -48,14 +48,30 @@ status redis_script_check(enum redis_outcome outcome, const redisReply *reply, s
     return OK;
 }
 
-void redis_loop_damaged(struct redis_loop *on, str key)
+/* `last_ns`: when it was logged last, 0 for never. */
+static bool may_log(int64_t *last_ns)
 {
     int64_t now_ns = clock_monotonic_ns();
-    redis_count(&on->rows.rows_damaged, 1);
-    if (on->rows.damage_logged_ns != 0 &&
-        now_ns - on->rows.damage_logged_ns < DAMAGE_LOGGED_EVERY_NS)
+    if (*last_ns != 0 && now_ns - *last_ns < LOGGED_EVERY_NS)
+        return false;
+    *last_ns = now_ns;
+    return true;
+}
+
+void redis_loop_refused(struct redis_loop *on, const redisReply *reply)
+{
+    char words[REDIS_WORDS_MAX];
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR || !may_log(&on->rows.refusal_logged_ns))
         return;
-    on->rows.damage_logged_ns = now_ns;
+    redis_reply_words(reply, words);
+    log_event(LOG_WARN, "writes_refused", "reason=\"%s\"", words);
+}
+
+void redis_loop_damaged(struct redis_loop *on, str key)
+{
+    redis_count(&on->rows.rows_damaged, 1);
+    if (!may_log(&on->rows.damage_logged_ns))
+        return;
     log_event(LOG_WARN, "redis_row_damaged", "rows=%llu",
               (unsigned long long)atomic_load(&on->rows.rows_damaged));
     log_event(LOG_DEBUG, "redis_row_damaged", "key=%.*s", STR_ARG(printable(key)));

@@ -234,6 +234,7 @@ static void row_done(struct redis_call *call, enum redis_outcome outcome, const 
     error_clear(&error);
     bool has_key = key_of(state, &state->write->rows[row->number], &key);
     status result = redis_script_check(outcome, reply, 5, has_key ? key : STR("?"), &error);
+    redis_loop_refused(state->on, reply);
     if (status_is_ok(result))
         take_answer(state, row->number, reply);
     else

@@ -9,6 +9,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "registry/postgres/postgres_failure.h"
 #include "registry/sql_rows.h"
@@ -378,9 +379,20 @@ static status prepare_all(struct postgres_connection *self, struct error *error)
 
 /* The settings of every session. featured.registry tells the triggers of postgres_schema.c that
  * this is a featured, which takes a revision itself. */
+/* What the server says beside its answers: a line of the log, not lines of libpq's on standard error. */
+static void on_notice(void *user, const PGresult *result)
+{
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    (void)user;
+    log_event(LOG_INFO, "registry_notice", "severity=%s reason=\"%s\"", severity ? severity : "",
+              text ? text : "");
+}
+
 static status begin_session(struct postgres_connection *self, struct error *error)
 {
     PQsetnonblocking(self->pg, 1);
+    PQsetNoticeReceiver(self->pg, on_notice, NULL);
     TRY(postgres_connection_script(self,
                                    "SET featured.registry = 'on';"
                                    "SET TimeZone = 'UTC';"
