@@ -45,7 +45,7 @@ void redis_binding_tell(struct redis_binding *binding, bool wholly)
 {
     struct redis_store *store = binding->store;
     struct error none;
-    bool is_ready = atomic_load_explicit(&store->state, memory_order_relaxed) == REDIS_STORE_READY;
+    bool is_ready = redis_store_state(store) == REDIS_STORE_READY;
     if (binding->has_told || !is_ready || !redis_store_is_reached(store, wholly))
         return;
     error_clear(&none);
@@ -93,8 +93,7 @@ static void set_done(struct redis_command *command, enum redis_outcome outcome,
     loop_enter(loop_of(binding)->loop);
     error_clear(&error);
     bool is_set = status_is_ok(redis_answer_check(outcome, reply, &error));
-    int state = atomic_load_explicit(&binding->store->state, memory_order_acquire);
-    if (is_set && state == REDIS_STORE_READY)
+    if (is_set && redis_store_state(binding->store) == REDIS_STORE_READY)
         log_event(LOG_WARN, "values_emptied",
                   "reason=\"the key " REDIS_REGISTRY_KEY " was gone: Redis was emptied, or came back "
                   "without its data\"");

@@ -117,8 +117,7 @@ static void entity_done(struct redis_call *call, enum redis_outcome outcome,
     error_clear(&error);
     if (!redis_row_key(&state->arena, entity_of(one)->name, state->erase->entity_id, &key))
         key = STR("?");
-    status result = redis_script_check(outcome, reply, ANSWER_HEAD, key, &error);
-    redis_loop_refused(state->on, reply);
+    status result = redis_script_check(state->on, outcome, reply, ANSWER_HEAD, key, &error);
     if (status_is_ok(result))
         take_answer(one, reply);
     else

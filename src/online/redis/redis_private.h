@@ -93,6 +93,11 @@ static inline struct redis_store *redis_store_of(struct online_store *store)
     return CONTAINER_OF(store, struct redis_store, store);
 }
 
+static inline enum redis_store_state redis_store_state(struct redis_store *store)
+{
+    return (enum redis_store_state)atomic_load_explicit(&store->state, memory_order_acquire);
+}
+
 static inline struct redis_loop *redis_loop_of(struct online_store *store, const struct loop *loop)
 {
     return &redis_store_of(store)->loops[loop->index];
@@ -114,15 +119,14 @@ static inline uint32_t redis_loop_window(const struct redis_loop *on)
 }
 /* A row that is damaged was met: counted, and logged once a minute. */
 void redis_loop_damaged(struct redis_loop *on, str key);
-/* A write that Redis answered with an error (OOM, READONLY, NOREPLICAS …): its words are logged once a
- * minute. Other replies, and NULL, are passed over. */
-void redis_loop_refused(struct redis_loop *on, const redisReply *reply);
 /* What to answer about `outcome` and `reply`: OK only for an answer that is no error. */
 MUST_CHECK status redis_answer_check(enum redis_outcome outcome, const redisReply *reply,
                                      struct error *error);
-/* The first number of a script's answer of at least `elements`: OK for DONE, else why not. */
-MUST_CHECK status redis_script_check(enum redis_outcome outcome, const redisReply *reply,
-                                     size_t elements, str key, struct error *error);
+/* The first number of a script's answer of at least `elements`: OK for DONE, else why not. The words of
+ * an error reply (OOM, READONLY, NOREPLICAS …) are logged, once a minute. */
+MUST_CHECK status redis_script_check(struct redis_loop *on, enum redis_outcome outcome,
+                                     const redisReply *reply, size_t elements, str key,
+                                     struct error *error);
 status redis_no_memory(struct error *error);
 
 /* The set of all ids, for other readers: best effort, not in a cluster. */

@@ -26,9 +26,30 @@ static str printable(str key)
     return str_is_utf8(key) ? key : STR("(not UTF-8)");
 }
 
-status redis_script_check(enum redis_outcome outcome, const redisReply *reply, size_t elements,
-                          str key, struct error *error)
+/* `last_ns`: when it was logged last, 0 for never. */
+static bool may_log(int64_t *last_ns)
 {
+    int64_t now_ns = clock_monotonic_ns();
+    if (*last_ns != 0 && now_ns - *last_ns < LOGGED_EVERY_NS)
+        return false;
+    *last_ns = now_ns;
+    return true;
+}
+
+static void log_refusal(struct redis_loop *on, const redisReply *reply)
+{
+    char words[REDIS_WORDS_MAX];
+    if (!may_log(&on->rows.refusal_logged_ns))
+        return;
+    redis_reply_words(reply, words);
+    log_event(LOG_WARN, "writes_refused", "reason=\"%s\"", words);
+}
+
+status redis_script_check(struct redis_loop *on, enum redis_outcome outcome,
+                          const redisReply *reply, size_t elements, str key, struct error *error)
+{
+    if (unlikely(outcome == REDIS_ANSWERED && reply->type == REDIS_REPLY_ERROR))
+        log_refusal(on, reply);
     TRY(redis_answer_check(outcome, reply, error));
     bool has_code = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
                     reply->element[0]->type == REDIS_REPLY_INTEGER;
@@ -48,25 +69,6 @@ status redis_script_check(enum redis_outcome outcome, const redisReply *reply, s
     return OK;
 }
 
-/* `last_ns`: when it was logged last, 0 for never. */
-static bool may_log(int64_t *last_ns)
-{
-    int64_t now_ns = clock_monotonic_ns();
-    if (*last_ns != 0 && now_ns - *last_ns < LOGGED_EVERY_NS)
-        return false;
-    *last_ns = now_ns;
-    return true;
-}
-
-void redis_loop_refused(struct redis_loop *on, const redisReply *reply)
-{
-    char words[REDIS_WORDS_MAX];
-    if (reply == NULL || reply->type != REDIS_REPLY_ERROR || !may_log(&on->rows.refusal_logged_ns))
-        return;
-    redis_reply_words(reply, words);
-    log_event(LOG_WARN, "writes_refused", "reason=\"%s\"", words);
-}
-
 void redis_loop_damaged(struct redis_loop *on, str key)
 {
     redis_count(&on->rows.rows_damaged, 1);
@@ -77,14 +79,9 @@ void redis_loop_damaged(struct redis_loop *on, str key)
     log_event(LOG_DEBUG, "redis_row_damaged", "key=%.*s", STR_ARG(printable(key)));
 }
 
-static enum redis_store_state state_of(struct redis_store *store)
-{
-    return (enum redis_store_state)atomic_load_explicit(&store->state, memory_order_acquire);
-}
-
 static status check_state(struct redis_store *store, struct error *error)
 {
-    enum redis_store_state state = state_of(store);
+    enum redis_store_state state = redis_store_state(store);
     if (likely(state == REDIS_STORE_READY))
         return OK;
     if (state == REDIS_STORE_OPENING)
@@ -125,7 +122,7 @@ bool redis_store_is_reached(struct redis_store *store, bool wholly)
 static status check_how(struct online_store *of, bool wholly, struct error *error)
 {
     struct redis_store *store = redis_store_of(of);
-    if (state_of(store) != REDIS_STORE_OPENING)
+    if (redis_store_state(store) != REDIS_STORE_OPENING)
         TRY(check_state(store, error));
     TRY(check_reach(store, wholly, error));
     return check_state(store, error);
@@ -182,7 +179,7 @@ static void tick(uv_timer_t *timer)
     redis_binding_tick(store->binding);
     redis_binding_tell(store->binding, false); /* long enough waited for all of it */
     redis_keeper_tick(store->keeper);
-    if (state_of(store) == REDIS_STORE_READY)
+    if (redis_store_state(store) == REDIS_STORE_READY)
         redis_tidy_tick(store->tidy);
 }
 

@@ -233,8 +233,8 @@ static void row_done(struct redis_call *call, enum redis_outcome outcome, const 
     loop_enter(state->on->loop);
     error_clear(&error);
     bool has_key = key_of(state, &state->write->rows[row->number], &key);
-    status result = redis_script_check(outcome, reply, 5, has_key ? key : STR("?"), &error);
-    redis_loop_refused(state->on, reply);
+    status result =
+        redis_script_check(state->on, outcome, reply, 5, has_key ? key : STR("?"), &error);
     if (status_is_ok(result))
         take_answer(state, row->number, reply);
     else

@@ -377,8 +377,6 @@ static status prepare_all(struct postgres_connection *self, struct error *error)
     return s;
 }
 
-/* The settings of every session. featured.registry tells the triggers of postgres_schema.c that
- * this is a featured, which takes a revision itself. */
 /* What the server says beside its answers: a line of the log, not lines of libpq's on standard error. */
 static void on_notice(void *user, const PGresult *result)
 {
@@ -389,6 +387,8 @@ static void on_notice(void *user, const PGresult *result)
               text ? text : "");
 }
 
+/* The settings of every session. featured.registry tells the triggers of postgres_schema.c that
+ * this is a featured, which takes a revision itself. */
 static status begin_session(struct postgres_connection *self, struct error *error)
 {
     PQsetnonblocking(self->pg, 1);
