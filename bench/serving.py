@@ -23,14 +23,9 @@ class Requests:
 
     def __init__(self, bench, name, numbers):
         groups = workload.groups(numbers, BATCH)
-        self.hmget, self.pipeline = {}, {}  # by what is asked for
+        self.numbers = numbers
         self.single = bench.requests(f"{name}-single.http", map(workload.single_read, numbers))
         self.batch = bench.requests(f"{name}-batch.http", map(workload.batch_read, groups))
-        for kind, fields in (("values", workload.FEATURES), ("dated", workload.DATED_FEATURES)):
-            command = functools.partial(workload.hmget, fields=fields)
-            self.hmget[kind] = bench.requests(f"{name}-single-{kind}.resp", map(command, numbers))
-            self.pipeline[kind] = bench.requests(f"{name}-batch-{kind}.resp", (
-                b"".join(map(command, group)) for group in groups))
         self.feast_single = bench.requests(f"{name}-single.feast", (
             feast_peer.read([n]) for n in numbers))
         self.feast_batch = bench.requests(f"{name}-batch.feast", map(feast_peer.read, groups))
@@ -186,15 +181,21 @@ def note_cpu(bench, figure, runs):
                [run["redis_cpu_us_per_request"] for run in runs], "µs")
 
 
-def beside_redis(bench, servers, number, figure, goal, ours, commands, options, replies=1):
-    """Throughput against the very `HMGET` that featured sends, and against one of the values alone,
-    of which nobody could tell whether they still hold."""
-    resp = {**options, "protocol": "resp", "replies": replies}
+def beside_redis(bench, servers, number, figure, goal, requests, connections, size):
+    """Throughput against the very `HMGET` that featured sends for `size` ids, and against one of the values
+    alone, of which nobody could tell whether they still hold."""
+    def hmget(kind, fields):
+        return bench.requests(f"row-{number}-{kind}.resp", (
+            b"".join(workload.hmget(n, fields) for n in group)
+            for group in workload.groups(servers.requests.numbers, size)))
+
+    options = {"connections": connections}
+    resp = {**options, "protocol": "resp", "replies": size}
     our, same, values = Beside(bench, servers.redis).alternate(
-        (f"{figure} through Redis", servers.through_redis, ours, options),
-        (f"{figure}, the same HMGET", servers.redis, commands["dated"], resp),
-        (f"{figure}, HMGET of the values", servers.redis, commands["values"], resp))
-    bench.add(report.Row(number, f"{figure} through Redis, {options['connections']} connections", "/s",
+        (f"{figure} through Redis", servers.through_redis, requests, options),
+        (f"{figure}, the same HMGET", servers.redis, hmget("dated", workload.DATED_FEATURES), resp),
+        (f"{figure}, HMGET of the values", servers.redis, hmget("values", workload.FEATURES), resp))
+    bench.add(report.Row(number, f"{figure} through Redis, {connections} connections", "/s",
                          rates(our), rates(same), goal, "Redis, the same `HMGET`", at_least=True))
     bench.add(report.Row(number, "the same", "/s", rates(our), rates(values), None,
                          "Redis, `HMGET` without the event times"))
@@ -202,17 +203,13 @@ def beside_redis(bench, servers, number, figure, goal, ours, commands, options, 
 
 
 def row_21(bench, servers):
-    requests = servers.requests
-    beside_redis(bench, servers, 21, "single read", 0.6, requests.single, requests.hmget,
-                 {"connections": CONNECTIONS})
+    beside_redis(bench, servers, 21, "single read", 0.6, servers.requests.single, CONNECTIONS, 1)
     bench.note("`redis-benchmark`, the same `HMGET` of one hash, 64 connections",
                servers.redis.benchmark_hmget(CONNECTIONS), "/s")
 
 
 def row_22(bench, servers):
-    requests = servers.requests
-    beside_redis(bench, servers, 22, "batch of 50 × 4", 0.7, requests.batch, requests.pipeline,
-                 {"connections": 8}, replies=BATCH)
+    beside_redis(bench, servers, 22, "batch of 50 × 4", 0.7, servers.requests.batch, 8, BATCH)
 
 
 def beside_fastapi(bench, servers, number, figure, requests):
