@@ -158,9 +158,17 @@ uint64_t entities(struct bed *bed)
     return fixture_metrics(bed->fixture).entities;
 }
 
-void put_three(struct bed *bed)
+static void put_three(struct bed *bed)
 {
     for (int i = 0; i < 3; i++)
         fixture_put(bed->fixture, "a", INT, value_int(i), T0);
     fixture_put(bed->fixture, "a", TEXT, value_text(STR(LONG_TEXT)), T0);
+}
+
+void open_with_snapshot(struct bed *bed)
+{
+    bed_open(bed);
+    expect_started(bed);
+    put_three(bed);
+    assert_true(status_is_ok(fixture_snapshot(bed->fixture)));
 }

@@ -48,7 +48,7 @@ void expect_damage(struct bed *bed, const char *what);
 void expect_int(struct bed *bed, const char *id, uint32_t feature, int64_t value);
 void expect_none(struct bed *bed, const char *id, uint32_t feature);
 uint64_t entities(struct bed *bed);
-/* Four writes to one id of a store that has started. */
-void put_three(struct bed *bed);
+/* Started; four writes to one id, and a snapshot of them. */
+void open_with_snapshot(struct bed *bed);
 
 #endif

@@ -127,6 +127,16 @@ static void assert_refuses(struct world *world, const char *type)
                      STATUS_UNAVAILABLE);
 }
 
+/* It recovers no further than to the gate. */
+static void restart_gated(struct world *world)
+{
+    fixture_stop(world->f);
+    gate_init(sim_files_system(world->sim));
+    world->f->options.files = &gated.system;
+    world->f->has_recovered = false;
+    assert_true(status_is_ok(engine_open(&world->f->options, &world->f->store, NULL)));
+}
+
 static void everything_is_refused_while_recovering(void **state)
 {
     (void)state;
@@ -134,11 +144,7 @@ static void everything_is_refused_while_recovering(void **state)
     unsigned permille;
     world_open(&w, LOG_FSYNC_ALWAYS);
     fixture_put(w.f, "x", w.age, value_int(7), 1);
-    fixture_stop(w.f);
-    gate_init(sim_files_system(w.sim));
-    w.f->options.files = &gated.system;
-    w.f->has_recovered = false;
-    assert_true(status_is_ok(engine_open(&w.f->options, &w.f->store, NULL)));
+    restart_gated(&w);
     assert_refuses(&w, "recovering");
     assert_true(engine_progress(w.f->store, &permille));
     assert_true(permille < 1000);
@@ -158,11 +164,7 @@ static void a_store_can_be_closed_while_recovering(void **state)
     struct world w;
     world_open(&w, LOG_FSYNC_ALWAYS);
     fixture_put(w.f, "x", w.age, value_int(7), 1);
-    fixture_stop(w.f);
-    gate_init(sim_files_system(w.sim));
-    w.f->options.files = &gated.system;
-    w.f->has_recovered = false;
-    assert_true(status_is_ok(engine_open(&w.f->options, &w.f->store, NULL)));
+    restart_gated(&w);
     gate_open();
     fixture_stop(w.f);
     (void)!status_is_ok(fixture_await(w.f)); /* ready just before, or given up */

@@ -15,10 +15,7 @@ static void damaged_snapshots_are_passed_over_if_the_log_is_whole(void **state)
     (void)state;
     struct bed bed;
     char path[64];
-    bed_open(&bed);
-    expect_started(&bed);
-    put_three(&bed);
-    assert_true(status_is_ok(fixture_snapshot(bed.fixture))); /* the segment in use stays */
+    open_with_snapshot(&bed); /* the segment in use stays */
     fixture_kill(bed.fixture, &bed.sim);
     path_of(4, path);
     sim_files_flip(bed.sim, path, 200, 1);
@@ -66,10 +63,7 @@ static void a_damaged_snapshot_alone_is_refused(void **state)
     (void)state;
     struct bed bed;
     char path[64];
-    bed_open(&bed);
-    expect_started(&bed);
-    put_three(&bed);
-    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
+    open_with_snapshot(&bed);
     fixture_kill(bed.fixture, &bed.sim);
     fixture_remove_log(sim_files_system(bed.sim), DATA "/log");
     path_of(4, path);
@@ -165,10 +159,7 @@ static void every_byte_of_a_snapshot_counts(void **state)
     char path[64];
     unsigned refused = 0;
     unsigned started = 0;
-    bed_open(&bed);
-    expect_started(&bed);
-    put_three(&bed);
-    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
+    open_with_snapshot(&bed);
     fixture_kill(bed.fixture, &bed.sim);
     path_of(4, path);
     flip_every_byte(&bed, path, &refused, &started); /* the log still has everything */

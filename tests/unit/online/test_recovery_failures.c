@@ -43,10 +43,7 @@ static void missing_memory_is_an_error(void **state)
     (void)state;
     struct bed bed;
     unsigned failures = 0;
-    bed_open(&bed);
-    expect_started(&bed);
-    put_three(&bed);
-    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
+    open_with_snapshot(&bed);
     fixture_put(bed.fixture, "b", TEXT, value_text(STR(LONG_TEXT)), T0);
     fixture_erase(bed.fixture, "c", FIXTURE_ALL);
     fixture_kill(bed.fixture, &bed.sim);
@@ -91,10 +88,7 @@ static void a_disk_that_cannot_be_read_is_an_error(void **state)
     (void)state;
     struct bed bed;
     unsigned failures = 0;
-    bed_open(&bed);
-    expect_started(&bed);
-    put_three(&bed);
-    assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
+    open_with_snapshot(&bed);
     fixture_put(bed.fixture, "b", TEXT, value_text(STR(LONG_TEXT)), T0);
     fixture_kill(bed.fixture, &bed.sim);
     for (uint64_t n = 1;; n++) {

@@ -18,18 +18,23 @@ static void check_failed(struct bed *bed, status result, uint64_t lsn_before)
     assert_int_equal(lsn, lsn_before);
 }
 
+static void open_with_texts(struct bed *bed, uint32_t count)
+{
+    bed_open(bed);
+    fixture_add(bed->fixture, "user", DATA_TYPE_STRING, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "user_%u", i);
+        fixture_put(bed->fixture, id, 0, value_text(STR(LONG_TEXT)), FIXTURE_START_US);
+    }
+}
+
 static void a_disk_that_fails_leaves_the_last_snapshot(void **state)
 {
     (void)state;
     struct bed bed;
     uint64_t lsn = 0;
-    bed_open(&bed);
-    fixture_add(bed.fixture, "user", DATA_TYPE_STRING, 0);
-    for (uint32_t i = 0; i < 200; i++) {
-        char id[16];
-        snprintf(id, sizeof(id), "user_%u", i);
-        fixture_put(bed.fixture, id, 0, value_text(STR(LONG_TEXT)), FIXTURE_START_US);
-    }
+    open_with_texts(&bed, 200);
     assert_true(status_is_ok(fixture_snapshot(bed.fixture)));
     uint64_t failures = 0;
     for (int kind = 0; kind < SIM_ANY; kind++)
@@ -64,13 +69,7 @@ static void missing_memory_leaves_the_last_snapshot(void **state)
     (void)state;
     struct bed bed;
     uint64_t failures = 0;
-    bed_open(&bed);
-    fixture_add(bed.fixture, "user", DATA_TYPE_STRING, 0);
-    for (uint32_t i = 0; i < 100; i++) {
-        char id[16];
-        snprintf(id, sizeof(id), "user_%u", i);
-        fixture_put(bed.fixture, id, 0, value_text(STR(LONG_TEXT)), FIXTURE_START_US);
-    }
+    open_with_texts(&bed, 100);
     for (uint64_t n = 0;; n++) {
         memory_fail_after(n);
         status result = fixture_snapshot(bed.fixture);

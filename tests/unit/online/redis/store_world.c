@@ -248,7 +248,9 @@ struct online_write_cell store_cell(uint32_t feature, struct value value, int64_
     };
 }
 
-bool store_put(const char *id, uint32_t feature, struct value value, int64_t event_time_us)
+/* The cell and the row are gone then. */
+static status put(const char *id, uint32_t feature, struct value value, int64_t event_time_us,
+                  struct online_write *write)
 {
     struct online_write_cell cell = store_cell(feature, value, event_time_us);
     struct online_write_row row = {
@@ -258,8 +260,25 @@ bool store_put(const char *id, uint32_t feature, struct value value, int64_t eve
         .cell_count = 1,
         .ends_record = true,
     };
-    struct online_write write = {.rows = &row, .row_count = 1};
-    if (!status_is_ok(store_write(&write)))
+    *write = (struct online_write){.rows = &row, .row_count = 1};
+    status result = store_write(write);
+    write->rows = NULL;
+    return result;
+}
+
+status store_try_put(const char *id, uint32_t feature, struct value value, int64_t event_time_us,
+                     struct error *error)
+{
+    struct online_write write;
+    status result = put(id, feature, value, event_time_us, &write);
+    *error = write.error;
+    return result;
+}
+
+bool store_put(const char *id, uint32_t feature, struct value value, int64_t event_time_us)
+{
+    struct online_write write;
+    if (!status_is_ok(put(id, feature, value, event_time_us, &write)))
         fail_msg("write: %s", write.error.detail);
     assert_int_equal(write.records_applied, 1);
     assert_int_equal(write.values_written + write.values_late, 1);

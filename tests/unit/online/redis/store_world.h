@@ -95,6 +95,8 @@ struct online_write_cell store_cell(uint32_t feature, struct value value, int64_
 status store_write(struct online_write *write);
 /* One value; OK is asserted. Whether it was not late. */
 bool store_put(const char *id, uint32_t feature, struct value value, int64_t event_time_us);
+status store_try_put(const char *id, uint32_t feature, struct value value, int64_t event_time_us,
+                     struct error *error);
 status store_try_erase(const char *id, uint32_t feature, uint64_t *deleted);
 uint64_t store_erase(const char *id, uint32_t feature); /* asserts OK */
 status store_read(struct online_read *read);            /* sets loop, arena and done */

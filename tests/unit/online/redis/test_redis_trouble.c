@@ -7,6 +7,7 @@
 static void test_damaged_rows(void **state)
 {
     (void)state;
+    struct error error;
     uint32_t feature = store_add("user", DATA_TYPE_INT, 0);
     uint64_t deleted;
     store_put("u", feature, value_int(1), NOW);
@@ -18,15 +19,9 @@ static void test_damaged_rows(void **state)
     }
     assert_int_equal(store_metrics().remote.rows_damaged, 2 * ARRAY_LEN(DAMAGE));
     store_redis("HSET user:u:features __event_times {");
-    struct online_write_cell cell = store_cell(feature, value_int(2), NOW);
-    struct online_write_row row = {.entity_index = store_version(feature)->entity->index,
-                                   .entity_id = STR("u"),
-                                   .cells = &cell,
-                                   .cell_count = 1,
-                                   .ends_record = true};
-    struct online_write write = {.rows = &row, .row_count = 1};
-    assert_int_equal(store_write(&write).code, STATUS_UNAVAILABLE);
-    assert_non_null(strstr(write.error.detail, "user:u:features"));
+    assert_int_equal(store_try_put("u", feature, value_int(2), NOW, &error).code,
+                     STATUS_UNAVAILABLE);
+    assert_non_null(strstr(error.detail, "user:u:features"));
     assert_int_equal(store_try_erase("u", feature, &deleted).code, STATUS_UNAVAILABLE);
     assert_int_equal(store_erase("u", STORE_ALL), 1); /* that mends it */
     assert_true(store_put("u", feature, value_int(1), NOW));
@@ -36,19 +31,14 @@ static void test_damaged_rows(void **state)
 static void test_another_type(void **state)
 {
     (void)state;
+    struct error error;
     uint32_t feature = store_add("user", DATA_TYPE_INT, 0);
     store_redis("SET user:u:features x");
     assert_int_equal(store_get("u", feature).state, CELL_NOT_FOUND);
     assert_int_equal(store_metrics().remote.rows_damaged, 1);
-    struct online_write_cell cell = store_cell(feature, value_int(2), NOW);
-    struct online_write_row row = {.entity_index = store_version(feature)->entity->index,
-                                   .entity_id = STR("u"),
-                                   .cells = &cell,
-                                   .cell_count = 1,
-                                   .ends_record = true};
-    struct online_write write = {.rows = &row, .row_count = 1};
-    assert_int_equal(store_write(&write).code, STATUS_UNAVAILABLE);
-    assert_non_null(strstr(write.error.detail, "user:u:features"));
+    assert_int_equal(store_try_put("u", feature, value_int(2), NOW, &error).code,
+                     STATUS_UNAVAILABLE);
+    assert_non_null(strstr(error.detail, "user:u:features"));
     expect_reply("x", store_redis("GET user:u:features"));
 }
 
@@ -92,17 +82,12 @@ static void test_scripts_are_loaded_again(void **state)
 static void test_full(void **state)
 {
     (void)state;
+    struct error error;
     uint32_t feature = store_add("user", DATA_TYPE_STRING, 0);
     store_put("u", feature, value_text(STR("x")), NOW);
     store_redis("CONFIG SET maxmemory 1");
-    struct online_write_cell cell = store_cell(feature, value_text(STR("y")), NOW);
-    struct online_write_row row = {.entity_index = store_version(feature)->entity->index,
-                                   .entity_id = STR("u"),
-                                   .cells = &cell,
-                                   .cell_count = 1,
-                                   .ends_record = true};
-    struct online_write write = {.rows = &row, .row_count = 1};
-    assert_int_equal(store_write(&write).code, STATUS_STORE_FULL);
+    assert_int_equal(store_try_put("u", feature, value_text(STR("y")), NOW, &error).code,
+                     STATUS_STORE_FULL);
     assert_int_equal(store_get("u", feature).state, CELL_PRESENT);
     assert_int_equal(store_erase("u", STORE_ALL), 1); /* a full store can be erased */
     assert_false(store_redis("HEXISTS user:u:features f0")->integer);
