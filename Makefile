@@ -10,7 +10,7 @@ export FEATURED_BINARY ?= build/featured
 help:
 	@echo 'make demo    install what is missing, build, and do the main job on real data'
 	@echo 'make example a model trained, served live and held against its history (ARGS=--help)'
-	@echo 'make test    everything that must hold (about 14 minutes on 2 cores)'
+	@echo 'make test    everything that must hold (about a quarter of an hour on 2 cores)'
 	@echo 'make serve   build and start a server on http://127.0.0.1:8000'
 	@echo 'make all     build'
 	@echo 'make unit    the unit tests alone'
